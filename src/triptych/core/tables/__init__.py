@@ -1,0 +1,50 @@
+"""The three tables: declaration, records, sets of rows and the order of change."""
+
+from triptych.core.tables.delta import Delta, Op, Rows, Step, TableSet, difference
+from triptych.core.tables.records import Hop, Location, Neighbor, Route, Row, View, view
+from triptych.core.tables.schema import (
+    BY_NAME,
+    LAYOUT_VERSION,
+    LOCATIONS,
+    MAX_NEXT_HOPS,
+    NEIGHBORS,
+    ROUTES,
+    TABLES,
+    Field,
+    FieldKind,
+    LocationFlag,
+    LocationKind,
+    NeighborFlag,
+    RouteKind,
+    Table,
+)
+
+__all__ = [
+    "BY_NAME",
+    "LAYOUT_VERSION",
+    "LOCATIONS",
+    "MAX_NEXT_HOPS",
+    "NEIGHBORS",
+    "ROUTES",
+    "TABLES",
+    "Delta",
+    "Field",
+    "FieldKind",
+    "Hop",
+    "Location",
+    "LocationFlag",
+    "LocationKind",
+    "Neighbor",
+    "NeighborFlag",
+    "Op",
+    "Route",
+    "RouteKind",
+    "Row",
+    "Rows",
+    "Step",
+    "Table",
+    "TableSet",
+    "View",
+    "difference",
+    "view",
+]

@@ -1,0 +1,87 @@
+"""The exception tree, drawn by who can act.
+
+::
+
+    TriptychError
+    ├── InputError            the person who wrote the document or the command
+    │   ├── DocumentError     every fault of a document at once
+    │   └── NotFoundError     a name that nothing declared carries
+    ├── EnvironmentError_     the person who runs the machine
+    │   ├── PrivilegeError    root (or a capability) is missing
+    │   └── MissingToolError  a program, library or kernel feature is missing
+    └── DataPlaneError        the kernel refused; the rest keeps working
+        ├── TableFullError    a map has no room for more rows
+        └── LayoutError       a pinned map has another layout version
+
+This module imports nothing of the project, so that any room can raise from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class TriptychError(Exception):
+    """Root of everything Triptych raises on purpose; its text is one line for a person."""
+
+
+class InputError(TriptychError):
+    """What was asked for is wrong; asking differently helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a document: which object, which field, which value, and what would be right."""
+
+    object: str
+    field: str
+    value: str
+    problem: str
+    remedy: str
+    source: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        where = self.source or "document"
+        if self.line is not None:
+            where = f"{where}:{self.line}"
+        field = f" {self.field}" if self.field else ""
+        value = f" {self.value!r}" if self.value else ""
+        return f"{where}: {self.object}:{field}{value} {self.problem}; {self.remedy}"
+
+
+class DocumentError(InputError):
+    """A document was refused; `faults` holds every reason, nothing was applied."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults: tuple[Fault, ...] = tuple(faults)
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class NotFoundError(InputError):
+    """A name that nothing declared carries."""
+
+
+class EnvironmentError_(TriptychError):
+    """The machine lacks something; the message says what to install or change."""
+
+
+class PrivilegeError(EnvironmentError_):
+    """The operation needs root (CAP_BPF, CAP_NET_ADMIN, CAP_SYS_ADMIN)."""
+
+
+class MissingToolError(EnvironmentError_):
+    """A program, a shared library or a kernel feature is missing."""
+
+
+class DataPlaneError(TriptychError):
+    """The kernel refused a change; what was programmed before keeps forwarding."""
+
+
+class TableFullError(DataPlaneError):
+    """A map has no room for another row; the rows that fit are in."""
+
+
+class LayoutError(DataPlaneError):
+    """A pinned map has another layout version than this program."""
