@@ -1,0 +1,1 @@
+"""What tests build on: strategies, fakes. Production never imports it."""
