@@ -22,10 +22,12 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
             return
         root = Path(self.root)
         spec = importlib.util.spec_from_file_location("build_bpf", root / "tools" / "build_bpf.py")
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         for target in module.build(force=True):
             build_data["artifacts"].append(str(Path(target).relative_to(root)))
         # The object depends on the byte order alone, but its build asked for this machine's headers.
+        build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-linux_{platform.machine()}"
