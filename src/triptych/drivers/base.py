@@ -13,39 +13,10 @@ from typing import Protocol
 
 import msgspec
 
-from triptych.core.addresses import IP, IPNetwork, Mac
+from triptych.core.addresses import IP
+from triptych.core.local import HostConfig, LocalPort
 from triptych.core.tables import Delta, TableSet, difference
 from triptych.core.verdicts import Event, Reason
-
-
-class LocalPort(msgspec.Struct, frozen=True):
-    """A VM's interface on this host: what the programs must know of it besides the rows.
-
-    `name` is `tenant/port`; `interface` is the host's side of a veth, or a tap.
-    `allowed` are prefixes that it may send from besides `ips`.
-    """
-
-    name: str
-    interface: str
-    vni: int
-    mac: Mac
-    ips: tuple[IP, ...] = ()
-    allowed: tuple[IPNetwork, ...] = ()
-
-
-class HostConfig(msgspec.Struct, frozen=True):
-    """What a host's data plane is told once, besides rows and ports.
-
-    `overlay_mtu` is the largest inner IP packet in bytes (0: derived by the driver from
-    the underlay interface, less 50 bytes over IPv4 and 70 over IPv6). `icmp_rate` is
-    ICMP errors per second and port (0: unlimited).
-    """
-
-    name: str
-    vtep: IP
-    udp_port: int = 4789
-    overlay_mtu: int = 0
-    icmp_rate: int = 100
 
 
 class Capability(msgspec.Struct, frozen=True):
@@ -71,7 +42,6 @@ class Applied(msgspec.Struct, frozen=True):
     put: int = 0
     deleted: int = 0
     refused: tuple[Refusal, ...] = ()
-
 
 
 
