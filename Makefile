@@ -1,0 +1,85 @@
+# One word per task; `make help` lists them. Everything lands in .venv and build/;
+# only Debian packages are installed outside (tools/install-packages.sh).
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PY := .venv/bin/python
+WORKERS ?= $(shell nproc)
+# Seconds that `make fuzz` searches with the parser target, after its packet comparisons.
+FUZZ_SECONDS ?= 300
+
+BPF_SOURCES := $(shell find bpf -name '*.[ch]')
+BPF_STAMP := build/bpf.stamp
+PACKAGES_STAMP := build/packages.stamp
+VENV_STAMP := .venv/.complete
+
+.PHONY: help demo test test-fast check format bench fuzz docs bpf lock install clean distclean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: install ## install what is needed, then the demo: an example network, real packets, tables and a trace
+	@.venv/bin/triptych demo
+
+test: install ## every test; needs root (real namespaces, kernel maps)
+	@if [ "$$(id -u)" -ne 0 ]; then \
+		echo "make test: needs root for namespaces and eBPF; without it, run: make test-fast" >&2; exit 1; fi
+	@$(PY) -m pytest
+
+test-fast: install ## the tests that need no root; under a minute
+	@$(PY) -m pytest -m "not root" -n $(WORKERS) -q
+
+check: $(VENV_STAMP) ## format, lint, types, import contracts, references in docs
+	$(PY) -m ruff format --check
+	$(PY) -m ruff check
+	$(PY) -m mypy
+	.venv/bin/lint-imports --no-logo
+	$(PY) tools/check_docs.py
+
+format: $(VENV_STAMP) ## write the one layout, sort imports
+	$(PY) -m ruff format
+	$(PY) -m ruff check --fix
+
+bench: install ## side-by-side measurements into bench-results/; needs root
+	@.venv/bin/triptych bench all
+
+fuzz: install ## 1,000,000 packet comparisons and a parser fuzz run, both bounded
+	@TRIPTYCH_FUZZ=1 FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest -m fuzz --timeout=3600
+
+docs: $(VENV_STAMP) ## the documentation as a website in build/site
+	@$(PY) -m mkdocs build --strict --quiet --site-dir build/site
+	@echo "docs: build/site/index.html"
+
+bpf: $(BPF_STAMP) ## compile the eBPF objects that changed
+
+lock: $(VENV_STAMP) ## resolve the dependencies anew into requirements.lock
+	@$(PY) -m uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --quiet $(LOCK_FLAGS) -o requirements.lock
+	@echo "lock: $$(grep -c '==' requirements.lock) packages in requirements.lock"
+
+install: $(PACKAGES_STAMP) $(VENV_STAMP) $(BPF_STAMP) ## Debian packages, .venv and the eBPF objects; no-op when done
+
+clean: ## what builds and tests made; .venv stays
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -f src/triptych/drivers/ebpf/objects/*.o
+	@echo "clean: done (bench-results/ and .venv are kept; make distclean removes them)"
+
+distclean: clean
+	@rm -rf .venv bench-results
+
+$(PACKAGES_STAMP): tools/install-packages.sh
+	@STAMP=$@ tools/install-packages.sh
+
+# The stamp lies inside, so that a removed .venv is made again.
+$(VENV_STAMP): requirements.lock pyproject.toml tools/make-venv.sh | $(PACKAGES_STAMP)
+	@tools/make-venv.sh
+	@touch $@
+
+# `find` cannot see a removed header; the object is then compiled at the next change.
+$(BPF_STAMP): $(BPF_SOURCES) tools/build_bpf.py | $(PACKAGES_STAMP) $(VENV_STAMP)
+	@if [ "$$(id -u)" -ne 0 ] && ! command -v clang >/dev/null; then \
+		echo "bpf: no clang, so no eBPF objects; the sim driver works without them" >&2; \
+	else $(PY) tools/build_bpf.py && mkdir -p build && touch $@; fi
