@@ -12,8 +12,9 @@ set -eu
 say() { printf '%s\n' "packages: $*"; }
 fail() { printf '%s\n' "packages: $*" >&2; exit 1; }
 
-[ -r /etc/os-release ] || fail "this is no Debian or Ubuntu (no /etc/os-release); docs/howto/install.md tells what to install by hand"
-. /etc/os-release
+release=${OS_RELEASE:-/etc/os-release}
+[ -r "$release" ] || fail "this is no Debian or Ubuntu (no $release); docs/howto/install.md tells what to install by hand"
+. "$release"
 command -v dpkg-query >/dev/null 2>&1 ||
 	fail "$PRETTY_NAME has no dpkg; docs/howto/install.md tells what to install by hand"
 
