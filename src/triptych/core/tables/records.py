@@ -59,10 +59,15 @@ class Location:
         """Key bytes of `locations(vni, mac)`."""
         return _LOCATION_KEY.pack(vni, mac)
 
+    @staticmethod
+    def pack(kind: int, underlay: bytes = NO_IP, *, router: int = 0, flags: int = 0, generation: int = 0) -> bytes:
+        """Value bytes from plain numbers and 16 address bytes, for those who make a row per port."""
+        return _LOCATION_VALUE.pack(kind, flags, generation, router, underlay)
+
     def row(self) -> Row:
         """The record bytes of this view."""
         underlay = to_ip16(self.underlay) if self.underlay is not None else NO_IP
-        value = _LOCATION_VALUE.pack(self.kind, self.flags, self.generation, self.router, underlay)
+        value = self.pack(self.kind, underlay, router=self.router, flags=self.flags, generation=self.generation)
         return Row(LOCATIONS, self.key(self.vni, self.mac), value)
 
     @classmethod
@@ -88,9 +93,14 @@ class Neighbor:
         """Key bytes of `neighbors(vni, ip)`."""
         return _NEIGHBOR_KEY.pack(vni, to_ip16(ip))
 
+    @staticmethod
+    def pack(mac: bytes, flags: int = 0) -> bytes:
+        """Value bytes from plain bytes and numbers, for those who make a row per address."""
+        return _NEIGHBOR_VALUE.pack(mac, flags)
+
     def row(self) -> Row:
         """The record bytes of this view."""
-        return Row(NEIGHBORS, self.key(self.vni, self.ip), _NEIGHBOR_VALUE.pack(self.mac, self.flags))
+        return Row(NEIGHBORS, self.key(self.vni, self.ip), self.pack(self.mac, self.flags))
 
     @classmethod
     def unpack(cls, key: bytes, value: bytes) -> Neighbor:
