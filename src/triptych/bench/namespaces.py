@@ -52,10 +52,9 @@ class World(AbstractContextManager["World"]):
 
     def cable(self, one: str, one_link: str, other: str, other_link: str, mtu: int) -> None:
         """A veth between two namespaces, both ends up."""
-        call(
-            ["ip", "link", "add", one_link, "mtu", str(mtu), "netns", one]
-            + ["type", "veth", "peer", "name", other_link, "mtu", str(mtu), "netns", other]
-        )
+        near = ["name", one_link, "mtu", str(mtu), "netns", one]
+        far = ["name", other_link, "mtu", str(mtu), "netns", other]
+        call(["ip", "link", "add", *near, "type", "veth", "peer", *far])
         ip(one, [f"link set {one_link} up"])
         ip(other, [f"link set {other_link} up"])
 

@@ -67,7 +67,9 @@ def switch(namespace: str) -> Iterator[Switch]:
                 wait_for("the control socket of ovs-vswitchd", (directory / "vswitchd.ctl").exists, worker)
                 yield daemon
                 # Bridges are taken down by the daemon that made them: it owns their taps.
-                daemon.vsctl("--", *(word for name in daemon.vsctl("list-br").split() for word in ("del-br", name, "--")))
+                daemon.vsctl(
+                    "--", *(word for name in daemon.vsctl("list-br").split() for word in ("del-br", name, "--"))
+                )
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -3,8 +3,6 @@
 from triptych.bench.scenarios import kernel, ovs
 from triptych.bench.scenarios.base import Endpoint, Pair, Scenario
 
-SCENARIOS: dict[str, Scenario] = {
-    scenario.name: scenario for scenario in (*kernel.SCENARIOS, *ovs.SCENARIOS)
-}
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (*kernel.SCENARIOS, *ovs.SCENARIOS)}
 
 __all__ = ["SCENARIOS", "Endpoint", "Pair", "Scenario"]

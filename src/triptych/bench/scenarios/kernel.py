@@ -45,12 +45,12 @@ def bridge_vxlan(world: World) -> Iterator[Pair]:
 
 
 def _bridge(host: Host, other: Host) -> None:
+    device = f"type vxlan id {VNI} local {host.underlay} dev {UNDERLAY_LINK} dstport {UDP_PORT} nolearning"
     ip(
         host.namespace,
         [
             f"link add {BRIDGE} type bridge",
-            f"link add {VXLAN} mtu {INNER_MTU} type vxlan id {VNI} local {host.underlay} dev {UNDERLAY_LINK}"
-            f" dstport {UDP_PORT} nolearning",
+            f"link add {VXLAN} mtu {INNER_MTU} {device}",
             f"link set {PORT_LINK} master {BRIDGE}",
             f"link set {VXLAN} master {BRIDGE}",
             f"link set {BRIDGE} up",

@@ -33,16 +33,17 @@ def openvswitch(world: World) -> Iterator[Pair]:
 def flows(host: Host, other: Host) -> list[str]:
     """The OpenFlow flows of one host: table 0 is who sends, table 1 where to."""
     own, peer = host.vm, other.vm
+    sender = f"table=0,priority=20,in_port={VM_PORT},dl_src={own.mac}"
+    onward = f"actions=set_field:{VNI}->tun_id,resubmit(,1)"
+    arrived = f"table=0,priority=10,in_port={TUNNEL_PORT},tun_id={VNI},tun_src={other.underlay}"
+    tunnel = f"actions=set_field:{other.underlay}->tun_dst,output:{TUNNEL_PORT}"
     return [
-        f"table=0,priority=20,in_port={VM_PORT},dl_src={own.mac},arp,arp_spa={own.address},arp_sha={own.mac}"
-        f",actions=set_field:{VNI}->tun_id,resubmit(,1)",
-        f"table=0,priority=20,in_port={VM_PORT},dl_src={own.mac},ip,nw_src={own.address}"
-        f",actions=set_field:{VNI}->tun_id,resubmit(,1)",
-        f"table=0,priority=10,in_port={TUNNEL_PORT},tun_id={VNI},tun_src={other.underlay},actions=resubmit(,2)",
+        f"{sender},arp,arp_spa={own.address},arp_sha={own.mac},{onward}",
+        f"{sender},ip,nw_src={own.address},{onward}",
+        f"{arrived},actions=resubmit(,2)",
         "table=0,priority=0,actions=drop",
         arp_responder(VNI, peer.address, peer.mac),
-        f"table=1,priority=10,tun_id={VNI},dl_dst={peer.mac}"
-        f",actions=set_field:{other.underlay}->tun_dst,output:{TUNNEL_PORT}",
+        f"table=1,priority=10,tun_id={VNI},dl_dst={peer.mac},{tunnel}",
         f"table=1,priority=10,tun_id={VNI},dl_dst={own.mac},actions=output:{VM_PORT}",
         f"table=2,priority=10,tun_id={VNI},dl_dst={own.mac},actions=output:{VM_PORT}",
     ]

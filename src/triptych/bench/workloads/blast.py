@@ -1,4 +1,4 @@
-"""The two ends of the small-packet workload, each a process of its own: `send ADDRESS PORT SECONDS`, `receive ADDRESS PORT`.
+"""The two ends of the small-packet workload, each a process: `send ADDRESS PORT SECONDS`, `receive ADDRESS PORT`.
 
 sendmmsg(2) and recvmmsg(2) move 64 datagrams a system call, so that the packets cost more
 than the calls; iperf3 makes one call a packet and measures itself. Prints one JSON object.

@@ -22,7 +22,9 @@ def small(pair: Pair, seconds: float) -> dict[str, float]:
     where = [pair.far.address, str(UDP_PORT)]
     with running([*blast, "receive", *where], pair.far.namespace, cpu=far_cpu) as receiver:
         wait_for_socket(pair.far.namespace, "udp", UDP_PORT, receiver)
-        sender = call([*blast, "send", *where, str(seconds)], pair.near.namespace, cpu=near_cpu, timeout=seconds + _SLACK)
+        sender = call(
+            [*blast, "send", *where, str(seconds)], pair.near.namespace, cpu=near_cpu, timeout=seconds + _SLACK
+        )
         received = _finished(receiver)
     sent = msgspec.json.decode(sender, type=dict[str, float])
     packets = received["packets"]

@@ -1,0 +1,5 @@
+"""`python -m triptych.bench`."""
+
+from triptych.bench.commands import main
+
+raise SystemExit(main())

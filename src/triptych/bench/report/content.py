@@ -1,0 +1,141 @@
+"""What a report says, as titles and cells; Markdown and the terminal only lay it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from triptych.bench.figures import BRIDGE, METRICS, VETH, judge, ratio, scenarios_of, summary
+from triptych.bench.model import Metric, Run, Spread
+from triptych.bench.scenarios import SCENARIOS
+
+ROW_AIM, ROW_FACTOR = 1_000_000, 10.0
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of a report: the first `left` columns are words, the others figures."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: int = 1
+
+
+def title_of(scenario: str) -> str:
+    """How a scenario is called in a report."""
+    return SCENARIOS[scenario].title if scenario in SCENARIOS else scenario
+
+
+def number(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def grids(run: Run) -> Iterator[Grid]:
+    """Everything that was measured, in the order of a report; what was not is left out."""
+    for metric in METRICS:
+        grid = _metric(run, metric)
+        if grid.rows:
+            yield grid
+    if verdicts := _aims(run):
+        columns = ("figure", "of", "against", "wanted", "ratio, least to most", "aim")
+        yield Grid("Aims", columns, verdicts, left=3)
+    if run.rows:
+        yield _rows(run)
+    if run.programs:
+        yield _programs(run)
+
+
+def _metric(run: Run, metric: Metric) -> Grid:
+    rows = []
+    for scenario in scenarios_of(run.samples):
+        figure = summary(run.samples, metric, scenario)
+        if figure is not None:
+            ratios = (_times(ratio(run.samples, metric, scenario, yardstick)) for yardstick in (VETH, BRIDGE))
+            rows.append((title_of(scenario), number(figure.median), _ends(figure), *ratios))
+    better = "more is better" if metric.more_is_better else "less is better"
+    columns = ("scenario", metric.unit, "least to most", f"x {title_of(VETH)}", f"x {title_of(BRIDGE)}")
+    return Grid(f"{metric.title} ({better})", columns, tuple(rows))
+
+
+def _aims(run: Run) -> tuple[tuple[str, ...], ...]:
+    titles = {metric.key: metric.title for metric in METRICS}
+    rows = [
+        (
+            titles[verdict.aim.metric],
+            title_of(verdict.aim.scenario),
+            title_of(verdict.aim.yardstick),
+            f"{'at least' if verdict.aim.at_least else 'at most'} {verdict.aim.bound:g}",
+            f"{verdict.ratio.median:.2f} ({verdict.ratio.low:.2f} to {verdict.ratio.high:.2f})",
+            "met" if verdict.met else "missed",
+        )
+        for verdict in judge(run.samples)
+    ]
+    return tuple(rows) + _row_aims(run)
+
+
+def _row_aims(run: Run) -> tuple[tuple[str, ...], ...]:
+    by_method = {rate.method: rate.ns_per_row.median for rate in run.rows}
+    if "driver" not in by_method:
+        return ()
+    seconds = by_method["driver"] * ROW_AIM / 1e9
+    rows = [("a million rows", "Triptych driver", "the clock", "about 1 s", f"{seconds:.2f} s", _met(seconds <= 1.25))]
+    if "ovs-bundle" in by_method:
+        factor = by_method["ovs-bundle"] / by_method["driver"]
+        wanted = f"at least {ROW_FACTOR:g}"
+        rows.append(
+            (
+                "rows a second",
+                "Triptych driver",
+                "Open vSwitch, bundle",
+                wanted,
+                f"{factor:.1f}",
+                _met(factor >= ROW_FACTOR),
+            )
+        )
+    return tuple(rows)
+
+
+def _rows(run: Run) -> Grid:
+    yardstick = next((rate.ns_per_row.median for rate in run.rows if rate.method == "ovs-bundle"), None)
+    rows = []
+    for rate in run.rows:
+        figure = rate.ns_per_row
+        factor = f"{yardstick / figure.median:.1f}" if yardstick else ""
+        rows.append((rate.title, f"{rate.rows:,}", number(figure.median), _ends(figure), factor))
+    columns = ("written by", "rows", "ns a row", "least to most", "x faster than the bundle")
+    return Grid("Rows into the data plane (less is better)", columns, tuple(rows))
+
+
+def _programs(run: Run) -> Grid:
+    rows = tuple(
+        (
+            title_of(cost.scenario),
+            cost.workload,
+            cost.host,
+            cost.program,
+            number(cost.ns_per_run),
+            f"{cost.runs:,}",
+            f"{cost.instructions:,}",
+        )
+        for cost in run.programs
+    )
+    columns = ("scenario", "workload", "host", "program", "ns a run", "runs", "instructions verified")
+    return Grid("Cost of each program", columns, rows, left=4)
+
+
+def _ends(figure: Spread) -> str:
+    return f"{number(figure.low)} to {number(figure.high)}"
+
+
+def _times(figure: Spread | None) -> str:
+    return "" if figure is None else f"{figure.median:.2f}"
+
+
+def _met(yes: bool) -> str:
+    return "met" if yes else "missed"
