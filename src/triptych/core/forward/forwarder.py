@@ -1,0 +1,107 @@
+"""The reference forwarder: rows, local facts and a frame in; an Outcome out. It changes nothing.
+
+This is `docs/explanation/forwarding.md` as code, section by section, and the oracle that
+the eBPF programs are held to: `spoof` (1, 2), `resolve` (3), `layer2` (4, 6), `layer3` (5),
+`size` (7), `icmp`, `flow`, `tunnel`.
+"""
+
+from __future__ import annotations
+
+from triptych.core.addresses import IP
+from triptych.core.forward import layer2, resolve, spoof
+from triptych.core.forward.frame import ETHERNET, VLAN, Drop, Frame
+from triptych.core.forward.host import Host
+from triptych.core.forward.layer3 import route_frame
+from triptych.core.forward.outcome import Outcome
+from triptych.core.forward.tunnel import open_outer
+from triptych.core.forward.walk import MaySendIcmp, Walk
+from triptych.core.tables import LocationKind
+from triptych.core.verdicts import Event, Reason
+
+
+def _always() -> bool:
+    return True
+
+
+def from_port(host: Host, port: str, frame: bytes, may_send_icmp: MaySendIcmp = _always) -> Outcome:
+    """A frame that the VM at `port` sent.
+
+    `frame` is the whole Ethernet frame without FCS, of any length and content. A name that is
+    no attached port is the verdict UNKNOWN_PORT, not an error.
+    """
+    walk = Walk(host, frame, port, may_send_icmp)
+    try:
+        return _judge(walk, port)
+    except Drop as drop:
+        return walk.drop(drop.reason)
+
+
+def _judge(walk: Walk, name: str) -> Outcome:
+    frame = Frame(walk.raw)
+    attached = walk.host.attached(name)
+    if attached is None:
+        raise Drop(Reason.UNKNOWN_PORT)
+    resolution = spoof.check(frame, attached)
+    port = attached.port
+    location = None
+    if not frame.destination.is_multicast:
+        location = walk.location(port.vni, frame.destination, "where the destination MAC is")
+    if resolution is not None:
+        answer = resolve.resolve(walk, frame, port, resolution, location)
+        if answer is not None:
+            return answer
+    if frame.destination.is_multicast:
+        return layer2.flood(walk, frame, port, Reason.BUM)
+    if location is not None and location.kind is LocationKind.ROUTER:
+        return route_frame(walk, frame, location.router)
+    if location is not None and location.kind is LocationKind.VTEP:
+        return layer2.switch(walk, frame, port, location)
+    return layer2.flood(walk, frame, port, Reason.UNKNOWN_UNICAST)
+
+
+def from_overlay(host: Host, outer_source: IP, vni: int, inner: bytes) -> Outcome:
+    """An inner frame that came in VXLAN with a valid VNI from the VTEP `outer_source`."""
+    walk = Walk(host, inner, None, _always)
+    try:
+        return _arrive(walk, outer_source, vni)
+    except Drop as drop:
+        return walk.drop(drop.reason)
+
+
+def from_underlay(host: Host, packet: bytes) -> Outcome:
+    """A packet that the underlay interface received, from its IP header on (outer Ethernet left out)."""
+    outer = open_outer(host.config, packet)
+    walk = Walk(host, packet, None, _always)
+    if outer is None:
+        return walk.leave()
+    if outer.source in host.vteps and not outer.vni_is_valid:
+        return walk.drop(Reason.MALFORMED_TUNNEL)
+    return from_overlay(host, outer.source, outer.vni, outer.inner)
+
+
+def _arrive(walk: Walk, outer_source: IP, vni: int) -> Outcome:
+    host, inner = walk.host, walk.raw
+    if outer_source not in host.vteps:
+        raise Drop(Reason.UNKNOWN_VTEP)
+    if len(inner) < ETHERNET:
+        raise Drop(Reason.MALFORMED_TUNNEL)
+    frame = Frame(inner)
+    if frame.ethertype in VLAN:
+        raise Drop(Reason.VLAN_TAGGED)
+    if frame.destination.is_multicast:
+        if not walk.members(vni, frame.destination):
+            raise Drop(Reason.BUM)
+        return _flood_locally(walk, vni)
+    port = walk.local(vni, frame.destination, "which port of this host has the destination MAC")
+    if port is not None:
+        return walk.deliver(inner, port, Event.DECAP)
+    # Both questions are asked only when no port is there: a frame for a port needs neither.
+    if walk.members(vni, frame.destination) and walk.location(vni, frame.destination, "is it declared at all") is None:
+        return _flood_locally(walk, vni)
+    raise Drop(Reason.NO_LOCAL_PORT)
+
+
+def _flood_locally(walk: Walk, vni: int) -> Outcome:
+    """Split horizon: what came from the overlay is never sent back to it."""
+    ports = tuple(port.name for port in walk.host.locals_of(vni))
+    return walk.flood(vni, (), ports, Event.DECAP)
