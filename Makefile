@@ -11,7 +11,8 @@ WORKERS ?= $(shell nproc)
 FUZZ_SECONDS ?= 300
 
 BPF_SOURCES := $(shell find bpf -name '*.[ch]')
-BPF_STAMP := build/bpf.stamp
+BPF_OBJECT := src/triptych/drivers/ebpf/objects/triptych.bpf.o
+BPF_BUILD := src/triptych/drivers/ebpf/build.py
 PACKAGES_STAMP := build/packages.stamp
 VENV_STAMP := .venv/.complete
 
@@ -52,14 +53,14 @@ docs: $(VENV_STAMP) ## the documentation as a website in build/site
 	@$(PY) -m mkdocs build --strict --quiet --site-dir build/site
 	@echo "docs: build/site/index.html"
 
-bpf: $(BPF_STAMP) ## compile the eBPF objects that changed
+bpf: $(BPF_OBJECT) ## compile the eBPF objects that changed
 
 lock: $(VENV_STAMP) ## resolve the dependencies anew into requirements.lock
 	@$(PY) -m uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --quiet $(LOCK_FLAGS) -o requirements.lock
 	@echo "lock: $$(grep -c '==' requirements.lock) packages in requirements.lock"
 
-install: $(PACKAGES_STAMP) $(VENV_STAMP) $(BPF_STAMP) ## Debian packages, .venv and the eBPF objects; no-op when done
+install: $(PACKAGES_STAMP) $(VENV_STAMP) $(BPF_OBJECT) ## Debian packages, .venv and the eBPF objects; no-op when done
 
 clean: ## what builds and tests made; .venv stays
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -79,7 +80,7 @@ $(VENV_STAMP): requirements.lock pyproject.toml tools/make-venv.sh | $(PACKAGES_
 	@touch $@
 
 # `find` cannot see a removed header; the object is then compiled at the next change.
-$(BPF_STAMP): $(BPF_SOURCES) tools/build_bpf.py | $(PACKAGES_STAMP) $(VENV_STAMP)
+$(BPF_OBJECT): $(BPF_SOURCES) $(BPF_BUILD) | $(PACKAGES_STAMP) $(VENV_STAMP)
 	@if [ "$$(id -u)" -ne 0 ] && ! command -v clang >/dev/null; then \
 		echo "bpf: no clang, so no eBPF objects; the sim driver works without them" >&2; \
-	else $(PY) tools/build_bpf.py && mkdir -p build && touch $@; fi
+	else echo "bpf: compiling $(@F)"; $(PY) -m triptych.drivers.ebpf.build; fi

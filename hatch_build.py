@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,15 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         if version != "standard":
             return
         root = Path(self.root)
-        spec = importlib.util.spec_from_file_location("build_bpf", root / "tools" / "build_bpf.py")
+        # By its file: the build environment has none of the package's dependencies.
+        sys.path.insert(0, str(root / "src"))
+        spec = importlib.util.spec_from_file_location("bpf_build", root / "src/triptych/drivers/ebpf/build.py")
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        for target in module.build(force=True):
-            build_data["artifacts"].append(str(Path(target).relative_to(root)))
-        # The object depends on the byte order alone, but its build asked for this machine's headers.
+        target: Path = module.build(root / "bpf")
+        build_data["artifacts"].append(str(target.relative_to(root)))
+        # The object depends on the byte order alone, but was compiled with this machine's headers.
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-linux_{platform.machine()}"

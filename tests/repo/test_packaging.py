@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import build_bpf, check_docs
+from tools import check_docs
 
 ROOT = Path(__file__).resolve().parents[2]
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
@@ -142,7 +142,7 @@ def test_readme_commands_exist() -> None:
 
 
 def test_wheel_carries_the_object_and_the_licences(tmp_path: Path) -> None:
-    """A built wheel holds every compiled eBPF object, byte for byte ELF, and all three licences."""
+    """A built wheel holds the compiled eBPF object and all three licences."""
     copy = tmp_path / "copy"
     names = ("src", "bpf", "tools", "LICENSES", "LICENSE", "README.md", "pyproject.toml", "hatch_build.py")
     copy.mkdir()
@@ -161,25 +161,6 @@ def test_wheel_carries_the_object_and_the_licences(tmp_path: Path) -> None:
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         held = {name: archive.read(name) for name in archive.namelist()}
-    for source in build_bpf.SOURCES.glob("*.bpf.c"):
-        content = held[f"triptych/drivers/ebpf/objects/{source.name.removesuffix('.c')}.o"]
-        assert content[:4] == b"\x7fELF"
+    assert held["triptych/drivers/ebpf/objects/triptych.bpf.o"][:4] == b"\x7fELF"
     licences = {Path(name).name for name in held if "/licenses/" in name}
     assert licences == {"LICENSE", "BSD-2-Clause.txt", "GPL-2.0-only.txt"}
-
-
-def test_sources_decide_when_to_compile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An object is compiled again when a header is newer than it, and left alone when nothing is."""
-    (tmp_path / "lib").mkdir()
-    header = tmp_path / "lib" / "a.h"
-    header.write_text("")
-    target = tmp_path / "x.o"
-    monkeypatch.setattr(build_bpf, "SOURCES", tmp_path)
-    assert build_bpf.stale(target)
-    target.write_text("")
-    later = Path(build_bpf.__file__).stat().st_mtime + 1000
-    os.utime(header, (later, later))
-    os.utime(target, (later + 1, later + 1))
-    assert not build_bpf.stale(target)
-    os.utime(header, (later + 2, later + 2))
-    assert build_bpf.stale(target)
