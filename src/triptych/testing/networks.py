@@ -131,9 +131,9 @@ class _World:
                 for ip in addresses_of(subnet.cidr, MAX_NEXT_HOPS + 2)
                 if ip != subnet.gateway
             ]
-            via: list[IP] = []
-            if hops and self.draw(st.integers(0, 3)):
-                via = self.draw(st.lists(st.sampled_from(hops), min_size=1, max_size=MAX_NEXT_HOPS, unique=True))
+            count = self.draw(st.sampled_from((1, 2, 0, 3, MAX_NEXT_HOPS)))
+            start = self.draw(st.integers(0, 3)) if len(hops) > count else 0
+            via = hops[start : start + count]
             result.append(StaticRoute(router.tenant, router.name, prefix, tuple(via), blackhole=not via))
         return result
 

@@ -1,6 +1,8 @@
 """The nouns of the document, and the network that they make."""
 
+from triptych.core.model.declarations import Declarations
 from triptych.core.model.network import Network
+from triptych.core.model.nodes import Block, Document, Items
 from triptych.core.model.nouns import (
     Bum,
     Host,
@@ -15,10 +17,17 @@ from triptych.core.model.nouns import (
     Subnet,
     Tenant,
 )
+from triptych.core.model.parse import parse
+from triptych.core.model.render import document_of
+from triptych.core.model.resolve import resolve
 
 __all__ = [
+    "Block",
     "Bum",
+    "Declarations",
+    "Document",
     "Host",
+    "Items",
     "Key",
     "Kind",
     "L2Gateway",
@@ -30,4 +39,7 @@ __all__ = [
     "StaticRoute",
     "Subnet",
     "Tenant",
+    "document_of",
+    "parse",
+    "resolve",
 ]
