@@ -1,0 +1,120 @@
+"""Doing what `steps` decided: one operation after the other, and nothing decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pyroute2 import NetlinkError
+
+from triptych.core.tables import TableSet
+from triptych.drivers.base import Applied, merge
+from triptych.errors import DataPlaneError
+from triptych.kernel.netns import NetnsThread
+from triptych.lab import namespaces
+from triptych.lab import operations as op
+from triptych.lab.links import Links
+from triptych.lab.planes import Planes
+
+Progress = Callable[[str, int, int], None]
+"""Called before each operation with a few words, how many are done, and how many there are."""
+
+
+def no_progress(_words: str, _done: int, _total: int) -> None:
+    """For callers that do not look."""
+
+
+def perform(operations: Sequence[op.Operation], rows: Callable[[str], TableSet], progress: Progress) -> Applied:
+    """Carry out operations in their order; `rows` are those a host should have, by its name.
+
+    Stops at the first that fails with DataPlaneError (or an EnvironmentError_ subclass);
+    the operations are repeatable, so starting over is safe. The rows that a data plane
+    refuses do not stop the rest and are in the result.
+    """
+    with NetnsThread(None) as thread:
+        return thread.run(lambda: _Performer(rows).perform(operations, progress))
+
+
+class _Performer:
+    """What is open while operations are carried out."""
+
+    def __init__(self, rows: Callable[[str], TableSet]) -> None:
+        self._rows = rows
+        self._links = Links()
+        self._planes = Planes()
+        self._applied: list[Applied] = []
+
+    def perform(self, operations: Sequence[op.Operation], progress: Progress) -> Applied:
+        total = len(operations)
+        try:
+            for done, operation in enumerate(operations):
+                words = op.describe(operation)
+                progress(words, done, total)
+                try:
+                    self._do(operation)
+                except (NetlinkError, OSError) as error:
+                    raise DataPlaneError(f"lab: could not {words}: {error}") from error
+            progress("done", total, total)
+        finally:
+            self._planes.close()
+            self._links.close()
+        return merge(self._applied)
+
+    def _do(self, operation: op.Operation) -> None:
+        links = self._links
+        match operation:
+            case op.MakeNamespace(namespace, profile):
+                namespaces.make(namespace, profile)
+                links.up(namespace, "lo")
+            case op.RemoveNamespace(namespace):
+                links.forget(namespace)
+                namespaces.remove(namespace)
+            case op.MakeBridge():
+                links.bridge(operation)
+            case op.MakeUplink():
+                links.uplink(operation)
+            case op.MakeWire():
+                links.wire(operation)
+            case op.MakeTap():
+                links.tap(operation)
+            case op.MoveLink(link, source, target):
+                links.move(link, source, target)
+            case op.RemoveLink(namespace, link):
+                links.remove(namespace, link)
+            case _:
+                self._do_inside(operation)
+
+    def _do_inside(self, operation: op.Operation) -> None:
+        """What is set on links that are there."""
+        links = self._links
+        match operation:
+            case op.SetMtu(namespace, link, mtu):
+                links.set_mtu(namespace, link, mtu)
+            case op.SetForwarding(namespace, on):
+                value = str(int(on))
+                links.write(namespace, {"ipv4/ip_forward": value, "ipv6/conf/all/forwarding": value})
+            case op.AddAddress(namespace, link, address):
+                links.add_address(namespace, link, address)
+            case op.RemoveAddress(namespace, link, address):
+                links.remove_address(namespace, link, address)
+            case op.AddDefault(namespace, link, version, gateway):
+                links.set_default(namespace, link, version, None if gateway is None else str(gateway))
+            case op.RemoveDefault(namespace, version):
+                links.remove_default(namespace, version)
+            case _:
+                self._do_plane(operation)
+
+    def _do_plane(self, operation: op.Operation) -> None:
+        planes = self._planes
+        match operation:
+            case op.OpenPlane(host):
+                planes.open(host)
+            case op.RemovePlane(host):
+                planes.remove(host)
+            case op.SetVteps(host, vteps):
+                planes[host].set_vteps(vteps)
+            case op.Attach(host, port):
+                planes[host].attach(port)
+            case op.Detach(host, name):
+                planes.detach(host, name)
+            case op.WriteRows(host):
+                self._applied.append(planes.write(host, self._rows(host)))

@@ -1,0 +1,92 @@
+"""One change of a lab from beginning to end, and the end of a lab.
+
+What is about to happen is written down before it does. So a change that was cut
+short, by an error or by the power, is known as such: the next one first removes
+whatever it may have touched, and then goes on from what is certain.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from triptych.core.compile import host_rows
+from triptych.core.model import Network
+from triptych.drivers.base import Applied
+from triptych.errors import InputError, NotFoundError
+from triptych.lab import names, namespaces, planes, state
+from triptych.lab.apply import Progress, no_progress, perform
+from triptych.lab.plan import Options, Plan, make_plan
+from triptych.lab.state import Declared, State
+from triptych.lab.steps import changes, settle, steps
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """What a change did: operations besides rows, and the rows written, removed and refused."""
+
+    operations: int
+    rows: Applied
+
+
+def change(name: str, network: Network, options: Options, plan: Plan, progress: Progress) -> Changed:
+    """Bring the lab, which must be locked, to `plan`; one that was not there and fails is not there afterwards."""
+    try:
+        before = state.read(name)
+    except NotFoundError:
+        before = State()
+    running = before.applied.options.driver if before.applied is not None else options.driver
+    if running != options.driver:
+        raise InputError(
+            f"lab {name}: runs with driver {running}, not {options.driver};"
+            f" run triptych lab down --name {name} first, or choose another --name"
+        )
+    target = Declared.of(network, options)
+    if options.driver == "sim":
+        state.write(name, State(applied=target))
+        return Changed(0, Applied())
+    if before == State():
+        # Nothing is known of such a lab, so what carries its name is in the way.
+        demolish(name)
+    try:
+        return _change(name, before, network, target, plan, progress)
+    except BaseException:
+        if before == State():
+            demolish(name)
+            state.forget(name)
+        raise
+
+
+def _change(name: str, before: State, network: Network, target: Declared, plan: Plan, progress: Progress) -> Changed:
+    attempts = [_plan_of(name, attempt) for attempt in before.attempts]
+    repairs, certain = settle(_plan_of(name, before.applied), attempts)
+    operations = (*repairs, *steps(certain, plan))
+    state.write(name, State(applied=before.applied, attempts=(*before.attempts, target)))
+    rows = perform(operations, lambda host: host_rows(network, host), progress)
+    state.write(name, State(applied=target))
+    return Changed(changes(operations), rows)
+
+
+def _plan_of(name: str, declared: Declared | None) -> Plan:
+    return Plan() if declared is None else make_plan(name, declared.read(), declared.options)
+
+
+def traces(name: str) -> tuple[list[str], list[str]]:
+    """The namespaces and the pin directories that carry the name of a lab."""
+    prefix = names.prefix(name)
+    return namespaces.beginning_with(prefix), planes.pins_beginning_with(prefix)
+
+
+def demolish(name: str, progress: Progress = no_progress) -> bool:
+    """Remove everything that carries the name of a lab; False when nothing did.
+
+    Goes by names alone, so that it works whatever condition the lab is in.
+    """
+    machines, pins = traces(name)
+    total = len(machines) + len(pins)
+    namespaces.end_processes(machines)
+    for done, machine in enumerate(machines):
+        progress(f"remove {machine}", done, total)
+        namespaces.remove(machine)
+    for done, pin in enumerate(pins, start=len(machines)):
+        progress(f"remove pins {pin}", done, total)
+        planes.remove_pins(pin)
+    return total > 0

@@ -1,0 +1,93 @@
+"""The data planes of a lab's hosts: which driver, where it lives, and what is open now."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from triptych.core.addresses import IP
+from triptych.core.local import LocalPort
+from triptych.core.tables import TableSet
+from triptych.drivers.base import Applied, Driver, reconcile
+from triptych.kernel import bpffs, netns
+from triptych.lab.names import UNDERLAY
+from triptych.lab.plan import HostSpec
+
+
+def pin_directory(host: HostSpec) -> Path:
+    """Where the maps and programs of a host are pinned."""
+    return bpffs.ROOT / host.pins
+
+
+def ebpf_driver(host: HostSpec) -> Driver:
+    """The driver of a host's eBPF data plane, not yet opened."""
+    from triptych.drivers.ebpf import EbpfDriver
+
+    return EbpfDriver(host.config, netns=host.namespace, pin_dir=pin_directory(host), underlay=UNDERLAY)
+
+
+def sim_driver(host: HostSpec, ports: Sequence[LocalPort], vteps: Sequence[IP], rows: TableSet) -> Driver:
+    """A simulated data plane of a host in this process, with everything in it; not yet opened."""
+    from triptych.drivers.sim import SimDriver
+
+    driver = SimDriver(host.config)
+    driver.open()
+    driver.set_vteps(vteps)
+    for port in ports:
+        driver.attach(port)
+    reconcile(driver, rows)
+    return driver
+
+
+class Planes:
+    """The eBPF data planes that one change of a lab has open, by the name of the host."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Driver] = {}
+
+    def __getitem__(self, host: str) -> Driver:
+        return self._open[host]
+
+    def open(self, host: HostSpec) -> None:
+        """Make or adopt the data plane of a host; it stays open until `close`."""
+        driver = ebpf_driver(host)
+        driver.open()
+        self._open[host.name] = driver
+
+    def detach(self, host: HostSpec, name: str) -> None:
+        """Make a VM's interface nothing again; without a data plane it is that already."""
+        if host.name not in self._open and netns.exists(host.namespace) and pin_directory(host).exists():
+            self.open(host)
+        if host.name in self._open:
+            self._open[host.name].detach(name)
+
+    def write(self, host: str, rows: TableSet) -> Applied:
+        """Bring the rows of a host to `rows`."""
+        return reconcile(self._open[host], rows)
+
+    def remove(self, host: HostSpec) -> None:
+        """Remove the data plane of a host; one that is not there is no error."""
+        driver = self._open.pop(host.name, None)
+        if driver is not None:
+            driver.close()
+        if netns.exists(host.namespace):
+            ebpf_driver(host).destroy()
+        remove_pins(host.pins)
+
+    def close(self) -> None:
+        """Let go of all; forwarding goes on."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+
+def pins_beginning_with(prefix: str) -> list[str]:
+    """The names of all pin directories that begin so."""
+    if not bpffs.ROOT.is_dir():
+        return []
+    return sorted(path.name for path in bpffs.ROOT.iterdir() if path.name.startswith(prefix))
+
+
+def remove_pins(name: str) -> None:
+    """Remove a host's pins; maps and programs that nothing else holds go with them."""
+    shutil.rmtree(bpffs.ROOT / name, ignore_errors=True)
