@@ -11,18 +11,21 @@ from triptych.core.compile.compiler import (
     host_rows,
     scopes_of_host,
 )
+from triptych.core.compile.explain import Explanation, explain
 from triptych.core.compile.scopes import Scope, ScopeKind, merge_rows, scope_of, scope_rows, split_delta, split_rows
 
 __all__ = [
     "Change",
     "Compiler",
     "Delete",
+    "Explanation",
     "Put",
     "Scope",
     "ScopeKind",
     "Work",
     "changes_between",
     "compile_network",
+    "explain",
     "host_rows",
     "merge_rows",
     "scope_of",

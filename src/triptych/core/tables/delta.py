@@ -2,6 +2,20 @@
 
 The order is the contract of DESIGN section 4: add `locations`, then `neighbors`,
 then `routes`; remove in the reverse order. At no step does a row point at nothing.
+
+Why that order is enough, also when a MAC, a VNI or a router changes. A row points by
+*key*: `neighbors` at `locations(vni, mac)`, `routes` at `neighbors(vni, gateway)`. A
+changed MAC or VNI is another key, so it arrives as a put and leaves as a delete. While
+rows are put nothing is deleted, so whatever an old row points at is there, and whatever a
+new row points at was put a step before. While rows are deleted all values are new ones,
+and what nobody points at any more goes last.
+
+Two things it does not give, because keys stay while what they mean changes. A `locations`
+row that turns from ROUTER to VTEP in place (a port takes over a router's former MAC in the
+delta that takes it from the router) is the port's one step before its gateway's
+`neighbors` row goes. And a segment that moves to another router points at that router one
+or two steps before its routes are there: packets routed in between meet NO_ROUTE. Who must
+not lose them declares the new router with its routes first, in a segment of its own.
 """
 
 from __future__ import annotations

@@ -54,6 +54,12 @@ class Location:
     flags: LocationFlag = LocationFlag(0)
     generation: int = 0
 
+    def __str__(self) -> str:
+        where = f"router {self.router}" if self.kind is LocationKind.ROUTER else str(self.underlay)
+        flags = f", {self.flags.name}" if self.flags else ""
+        generation = f", generation {self.generation}" if self.generation else ""
+        return f"locations({self.vni}, {self.mac}): {self.kind.name} {where}{generation}{flags}"
+
     @staticmethod
     def key(vni: int, mac: bytes) -> bytes:
         """Key bytes of `locations(vni, mac)`."""
@@ -87,6 +93,9 @@ class Neighbor:
     ip: IP
     mac: Mac
     flags: NeighborFlag = NeighborFlag(0)
+
+    def __str__(self) -> str:
+        return f"neighbors({self.vni}, {self.ip}): {self.mac}{f', {self.flags.name}' if self.flags else ''}"
 
     @staticmethod
     def key(vni: int, ip: IP) -> bytes:
@@ -126,6 +135,10 @@ class Route:
     kind: RouteKind
     vni: int = 0
     hops: tuple[Hop, ...] = ()
+
+    def __str__(self) -> str:
+        hops = ", ".join(f"{hop.ip} in {hop.vni}" for hop in self.hops)
+        return f"routes({self.router}, {self.prefix}): {self.kind.name} {hops}".rstrip()
 
     @staticmethod
     def key(router: int, prefix: IPNetwork) -> bytes:
