@@ -50,7 +50,7 @@ fuzz: install ## 1,000,000 packet comparisons and a parser fuzz run, both bounde
 	@TRIPTYCH_FUZZ=1 FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) -m pytest -m fuzz --timeout=3600
 
 docs: $(VENV_STAMP) ## the documentation as a website in build/site
-	@$(PY) -m mkdocs build --strict --quiet --site-dir build/site
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet --site-dir build/site
 	@echo "docs: build/site/index.html"
 
 bpf: $(BPF_OBJECT) ## compile the eBPF objects that changed

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tools import check_docs
+from triptych.core.verdicts import REASON_TEXT, Reason
 
 ROOT = Path(__file__).resolve().parents[2]
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
@@ -122,6 +123,21 @@ def test_reference_check_finds_faults(tmp_path: Path) -> None:
         "README.md:3: the Makefile has no target 'nothing'",
         "README.md:3: there is no src/gone.py",
     ]
+
+
+def test_tutorial_shows_its_own_document() -> None:
+    """The document printed in the tutorial is the file that its commands use."""
+    shown = re.findall(
+        r"```yaml\n(.*?)```", (ROOT / "docs/tutorial/first-network.md").read_text(encoding="utf-8"), re.S
+    )
+    assert shown == [(ROOT / "docs/tutorial/first-network.yaml").read_text(encoding="utf-8")]
+
+
+def test_drop_reasons_page_is_complete() -> None:
+    """The page of drop reasons lists every number, name and sentence of the program, and no other."""
+    page = (ROOT / "docs/reference/drops.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| (\d+) \| `(\w+)` \| (.*) \|$", page, re.MULTILINE)
+    assert listed == [(str(reason.value), reason.name, REASON_TEXT[reason]) for reason in Reason if reason]
 
 
 def test_readme_commands_exist() -> None:
