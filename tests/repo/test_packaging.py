@@ -128,7 +128,7 @@ def test_reference_check_finds_faults(tmp_path: Path) -> None:
 def test_tutorial_shows_its_own_document() -> None:
     """The document printed in the tutorial is the file that its commands use."""
     shown = re.findall(
-        r"```yaml\n(.*?)```", (ROOT / "docs/tutorial/first-network.md").read_text(encoding="utf-8"), re.S
+        r"```yaml\n(.*?)```", (ROOT / "docs/tutorial/first-network.md").read_text(encoding="utf-8"), re.DOTALL
     )
     assert shown == [(ROOT / "docs/tutorial/first-network.yaml").read_text(encoding="utf-8")]
 
@@ -149,7 +149,7 @@ def test_readme_commands_exist() -> None:
     assert {"demo", "check", "lab up", "lab exec", "lab down", "tables", "trace", "explain"} <= shown
     for words in sorted(shown):
         done = subprocess.run(
-            [sys.executable, "-m", "triptych.cli", *words.split(), "--help"],
+            [str(Path(sys.executable).with_name("triptych")), *words.split(), "--help"],
             check=False,
             capture_output=True,
             text=True,
