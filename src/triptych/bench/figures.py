@@ -11,7 +11,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("tcp_stream", "cpu_ns_per_kib", "CPU for a KiB of the TCP stream", "ns/KiB", False),
     Metric("tcp_pingpong", "p50_us", "TCP ping-pong, half round trip, median", "µs", False),
     Metric("tcp_pingpong", "p99_us", "TCP ping-pong, half round trip, 99th percentile", "µs", False),
-    Metric("tcp_pingpong_one_cpu", "p50_us", "TCP ping-pong on one CPU (path alone, no wake-up), median", "µs", False),
+    Metric("tcp_pingpong_one_cpu", "p50_us", "TCP ping-pong on one CPU, half round trip, median", "µs", False),
     Metric("tcp_pingpong_one_cpu", "p99_us", "TCP ping-pong on one CPU, 99th percentile", "µs", False),
     Metric("udp_small", "kpps", "small UDP packets received", "kpps", True),
     Metric("udp_small", "cpu_ns_per_packet", "CPU for a small UDP packet received", "ns", False),
@@ -71,9 +71,9 @@ def scenarios_of(samples: Iterable[Sample]) -> list[str]:
 
 
 def rotated(names: Sequence[str], round_number: int) -> list[str]:
-    """The order of a round: everyone is first, and last, in some round; odd rounds go backwards."""
+    """The order of a round: over as many rounds as names everyone is first once; odd rounds go backwards."""
     if not names:
         return []
     start = round_number % len(names)
-    order = [*names[start:], *names[:start]]
-    return order[::-1] if round_number % 2 else order
+    first, rest = names[start], [*names[start + 1 :], *names[:start]]
+    return [first, *(reversed(rest) if round_number % 2 else rest)]

@@ -66,6 +66,8 @@ def synthetic(rows: int) -> tuple[Records, Records, Records]:
     prefixes.keys["ip"] = _ip16(_IP_BASE + (number << 8))
     prefixes.values["kind"], prefixes.values["hop_count"] = RouteKind.CONNECTED, 1
     prefixes.values["vni"] = 1 + number
+    prefixes.values["hops"]["vni"][:, 0] = 1 + number
+    prefixes.values["hops"]["ip"][:, 0] = _ip16(_IP_BASE + (number << 8) + 254)
     return locations, neighbors, prefixes
 
 

@@ -23,7 +23,9 @@ def write(run: Run, parent: Path) -> Path:
         pictures = draw(run, directory) if run.options.plots else []
         (directory / REPORT).write_text(render(run, pictures), encoding="utf-8")
     except OSError as error:
-        raise EnvironmentError_(f"cannot write the report to {directory}: {error.strerror}; choose --output") from error
+        raise EnvironmentError_(
+            f"cannot write the report to {directory}: {error.strerror}; choose --output-dir"
+        ) from error
     return directory
 
 

@@ -57,12 +57,15 @@ def _panel(axes: Any, metric: Metric, found: list[tuple[str, Spread, bool]], log
     medians = [figure.median for _, figure, _ in found]
     ends = [[f.median - f.low for _, f, _ in found], [f.high - f.median for _, f, _ in found]]
     colours = [_YARDSTICK if other else _OURS for _, _, other in found]
-    drawn = axes.barh(names, medians, xerr=ends, color=colours, ecolor="#333333", capsize=2)
-    axes.bar_label(drawn, labels=[number(value) for value in medians], label_type="center", color="white")
+    axes.barh(names, medians, xerr=ends, color=colours, ecolor="#333333", capsize=2)
+    for line, (_, figure, _) in enumerate(found):
+        beside = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
+        axes.annotate(number(figure.median), (figure.high, line), **beside)
+    axes.margins(x=0.15)
     axes.invert_yaxis()
     if log:
         axes.set_xscale("log")
-    axes.set_title(f"{metric.title} ({'more' if metric.more_is_better else 'less'} is better)", fontsize=10)
+    axes.set_title(f"{metric.title} ({'more' if metric.more_is_better else 'less'} is better)", fontsize=9)
     axes.set_xlabel(metric.unit)
 
 
