@@ -30,6 +30,7 @@ def facts() -> dict[str, Any]:
         "cpus": os.cpu_count() or 0,
         "measured_on_cpus": list(cpus()),
         "congestion_control": Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text(encoding="ascii").strip(),
+        "load_before": os.getloadavg()[0],
         "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30),
         "versions": {"triptych": __version__, "python": platform.python_version(), **_versions()},
     }

@@ -109,7 +109,7 @@ class RowRate(msgspec.Struct, frozen=True):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """Where the CPUs' time went in one scenario and workload: (share in percent, symbol), largest first."""
+    """Where the kernel's time went in one scenario and workload: (percent of all CPUs, symbol), largest first."""
 
     scenario: str
     workload: str

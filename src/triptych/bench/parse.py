@@ -13,7 +13,8 @@ _PERCENTILE = re.compile(r"percentile\s+([\d.]+)\s*=\s*([\d.]+)")
 _OBSERVATIONS = re.compile(r"Total (\d+) observations")
 _STAT_FIELDS = 8
 _IDLE, _IOWAIT, _STEAL = 3, 4, 7
-_SYMBOL = re.compile(r"^\s*([\d.]+)%\s+(.*\S)\s*$")
+_SYMBOL = re.compile(r"^\s*([\d.]+)%\s+\[k\] (\S+)")
+_IDLE_SYMBOLS = frozenset({"pv_native_safe_halt", "default_idle", "intel_idle", "acpi_safe_halt", "poll_idle"})
 
 
 class Stream(msgspec.Struct, frozen=True):
@@ -80,9 +81,10 @@ def fdinfo(text: str) -> dict[str, int]:
 
 
 def perf_report(text: str, limit: int = 40) -> tuple[tuple[float, str], ...]:
-    """The lines `12.34%  symbol` of `perf report --stdio --no-children -g none`."""
+    """The kernel's lines `12.34%  [k] symbol` of `perf report --stdio --no-children --sort symbol`, idling left out."""
     found = []
     for line in text.splitlines():
-        if not line.startswith("#") and (match := _SYMBOL.match(line)):
-            found.append((float(match[1]), " ".join(match[2].split())))
+        match = _SYMBOL.match(line)
+        if match and match[2] not in _IDLE_SYMBOLS:
+            found.append((float(match[1]), match[2]))
     return tuple(found[:limit])

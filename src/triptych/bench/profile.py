@@ -19,7 +19,7 @@ _HERTZ = 4999
 
 
 def measure(pairs: Mapping[str, Pair], options: Options, progress: Progress) -> list[Profile]:
-    """The largest symbols of every scenario and workload of UNDER; idle time is among them."""
+    """The largest symbols of every scenario and workload of UNDER; of the kernel, idling left out."""
     need("perf")
     profiles = []
     for name, pair in pairs.items():

@@ -12,6 +12,7 @@ from triptych.bench.model import Options, Run
 from triptych.bench.rounds import Progress
 from triptych.errors import InputError
 
+QUIET_LOAD = 0.5
 NOTES = (
     "The sender runs on the first CPU, the receiver on the last; in the one-CPU ping-pong both run on the first.",
     "Every VM has MTU 1500; the underlay has room for the outer headers.",
@@ -24,8 +25,17 @@ def run(kind: str, options: Options, progress: Progress = lambda _: None) -> Run
     if kind not in KINDS:
         raise InputError(f"no bench is named {kind!r}; choose among {', '.join(KINDS)}")
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    empty = Run(kind=kind, started=started, options=options, machine=machine.facts(), notes=NOTES)
+    facts = machine.facts()
+    empty = Run(
+        kind=kind, started=started, options=options, machine=facts, notes=(*NOTES, *_busy(facts["load_before"]))
+    )
     return KINDS[kind](empty, progress)
+
+
+def _busy(load: float) -> tuple[str, ...]:
+    if load <= QUIET_LOAD:
+        return ()
+    return (f"The machine was not idle when this began (load {load:.1f}): figures of different rounds differ more.",)
 
 
 def _dataplane(run: Run, progress: Progress) -> Run:

@@ -9,6 +9,14 @@ from triptych.bench.figures import BRIDGE, METRICS, VETH, judge, ratio, scenario
 from triptych.bench.model import Metric, Run, Spread
 from triptych.bench.scenarios import SCENARIOS
 
+OVERVIEW: dict[str, dict[str, str]] = {
+    "tcp_stream": {"gbps": "TCP stream"},
+    "tcp_pingpong": {"p50_us": "TCP ping-pong"},
+    "tcp_pingpong_one_cpu": {"p50_us": "on one CPU"},
+    "udp_small": {"kpps": "small UDP", "cpu_ns_per_packet": "CPU a packet"},
+}
+"""The metrics of the first table of a report, and their short titles."""
+
 ROW_AIM, ROW_FACTOR = 1_000_000, 10.0
 
 
@@ -38,10 +46,17 @@ def number(value: float) -> str:
 
 def grids(run: Run) -> Iterator[Grid]:
     """Everything that was measured, in the order of a report; what was not is left out."""
+    yield from short(run)
     for metric in METRICS:
         grid = _metric(run, metric)
         if grid.rows:
             yield grid
+
+
+def short(run: Run) -> Iterator[Grid]:
+    """What fits a terminal: one line a scenario, the aims, rows and programs."""
+    if run.samples:
+        yield _overview(run)
     if verdicts := _aims(run):
         columns = ("figure", "of", "against", "wanted", "ratio, least to most", "aim")
         yield Grid("Aims", columns, verdicts, left=3)
@@ -49,6 +64,22 @@ def grids(run: Run) -> Iterator[Grid]:
         yield _rows(run)
     if run.programs:
         yield _programs(run)
+
+
+def _overview(run: Run) -> Grid:
+    chosen = [metric for metric in METRICS if metric.name in OVERVIEW[metric.workload]]
+    rows = []
+    for scenario in scenarios_of(run.samples):
+        cells = []
+        for metric in chosen:
+            figure, times = (
+                summary(run.samples, metric, scenario),
+                _times(ratio(run.samples, metric, scenario, VETH)),
+            )
+            cells.append("" if figure is None else number(figure.median) + (f" ({times})" if times else ""))
+        rows.append((title_of(scenario), *cells))
+    columns = tuple(f"{OVERVIEW[metric.workload][metric.name]}, {metric.unit}" for metric in chosen)
+    return Grid(f"Medians (in brackets: x {title_of(VETH)})", ("scenario", *columns), tuple(rows))
 
 
 def _metric(run: Run, metric: Metric) -> Grid:
