@@ -25,7 +25,7 @@ from triptych.core.addresses import V4_MAPPED
 from triptych.core.tables import LOCATIONS, NEIGHBORS, ROUTES, LocationKind, RouteKind, Table
 from triptych.errors import DataPlaneError
 from triptych.kernel import maps
-from triptych.kernel.bpf import NO_PREALLOC, MapType
+from triptych.kernel.uapi import NO_PREALLOC, MapType
 
 ROWS, QUICK_ROWS = 1_000_000, 20_000
 FLOWS, QUICK_FLOWS = 100_000, 2_000

@@ -88,7 +88,7 @@ def _holder(fd: int) -> int:
 
 def pin_over(fd: int, path: Path) -> None:
     """Pin at `path`, in place of what is there, without a moment in which nothing is."""
-    spare = path.with_name(f".new-{path.name}")
+    spare = path.with_name(f"{path.name}-new")  # a dot would be refused
     spare.unlink(missing_ok=True)
     bpf.pin(fd, str(spare))
     spare.rename(path)

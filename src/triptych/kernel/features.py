@@ -8,8 +8,8 @@ import os
 from functools import cache
 from pathlib import Path
 
-from triptych.kernel import bpf
-from triptych.kernel.bpf import Command
+from triptych.kernel import bpf, uapi
+from triptych.kernel.uapi import Command
 
 ADJ_ROOM_MAC = 1
 ENCAP_L3_IPV4, ENCAP_L3_IPV6, ENCAP_L4_UDP, ENCAP_L2_ETH = 1 << 1, 1 << 2, 1 << 4, 1 << 6
@@ -57,7 +57,7 @@ def adjust_room(difference: int, flags: int, version: int) -> int:
 def run_once(prog_fd: int, frame: bytes) -> int:
     """The program's return value (as a signed number) for a frame."""
     out = ctypes.create_string_buffer(len(frame) + 256)
-    attr = bpf.TestRun(
+    attr = uapi.TestRun(
         prog_fd=prog_fd,
         data_size_in=len(frame),
         data_size_out=len(out),

@@ -11,15 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from triptych.kernel import bpf
-from triptych.kernel.bpf import Batch, Command, Element, MapType
+from triptych.kernel import bpf, uapi
+from triptych.kernel.uapi import Batch, Command, Element, MapType
 
 CHUNK = 1 << 16
 """Elements in one batch call."""
 
 FULL = frozenset({errno.E2BIG, errno.ENOSPC})
 """How hash maps and tries say that there is no room."""
-_UNSUPPORTED = frozenset({bpf.ENOTSUPP, errno.EOPNOTSUPP, errno.EINVAL})
+_UNSUPPORTED = frozenset({uapi.ENOTSUPP, errno.EOPNOTSUPP, errno.EINVAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class BpfMap:
         self.info = bpf.map_info(fd)
         self.slot = self.info.value_size
         """Bytes that a value takes in user space: of all CPUs together in a per-CPU map."""
-        if self.info.type in bpf.PER_CPU:
+        if self.info.type in uapi.PER_CPU:
             self.slot = cpu_stride(self.info.value_size) * possible_cpus()
 
     @classmethod
@@ -47,7 +47,7 @@ class BpfMap:
         cls, name: str, kind: MapType, key_size: int, value_size: int, max_entries: int, flags: int = 0
     ) -> BpfMap:
         """A new map that is pinned nowhere yet."""
-        attr = bpf.MapCreate(kind, key_size, value_size, max_entries, flags, 0, 0, name.encode()[:15])
+        attr = uapi.MapCreate(kind, key_size, value_size, max_entries, flags, 0, 0, name.encode()[:15])
         return cls(bpf.call(Command.MAP_CREATE, attr))
 
     @classmethod
@@ -76,7 +76,7 @@ class BpfMap:
         _raise(result, "lookup", self.info.name)
         return out.raw
 
-    def update(self, key: bytes, value: bytes, flags: int = bpf.ANY) -> None:
+    def update(self, key: bytes, value: bytes, flags: int = uapi.ANY) -> None:
         """Create or replace an element; OSError with one of FULL when there is no room."""
         if len(value) != self.slot:
             raise ValueError(f"map {self.info.name} takes values of {self.slot} bytes, not {len(value)}")
@@ -97,7 +97,7 @@ class BpfMap:
         """
         key_size, slot = self.info.key_size, self.slot
         attr = Batch(
-            0, 0, bpf.address(keys) + start * key_size, bpf.address(values) + start * slot, count, self.fd, bpf.ANY, 0
+            0, 0, bpf.address(keys) + start * key_size, bpf.address(values) + start * slot, count, self.fd, uapi.ANY, 0
         )
         result = bpf.attempt(Command.UPDATE_BATCH, attr)
         if result >= 0:

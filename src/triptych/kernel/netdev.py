@@ -1,7 +1,7 @@
 """Interfaces of one network namespace, by netlink: what the drivers and the lab do to links.
 
 Every method runs in the namespace's own thread and returns plain values; refusals of
-the kernel come out as NetlinkError (an OSError) with its errno.
+the kernel come out as OSError with its errno.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _INGRESS = 0xFFFFFFF2
 """TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)."""
 _EGRESS = 0xFFFFFFF3
 _IFF_UP = 1
+_ARPHRD_ETHER = 1
 _GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.EINVAL})
 
 
@@ -39,6 +40,7 @@ class Link:
     peer_elsewhere: bool
     vxlan_port: int = 0
     vxlan_external: bool = False
+    ethernet: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,15 @@ class Netdev:
         self._thread.close()
 
     def run(self, call: Callable[[], T]) -> T:
-        """The result of a call made inside the namespace."""
-        return self._thread.run(call)
+        """The result of a call made inside the namespace; a refusal by netlink becomes an OSError."""
+        try:
+            return self._thread.run(call)
+        except NetlinkError as error:
+            raise OSError(error.code, f"netlink: {error}") from error
 
     def links(self) -> dict[int, Link]:
         """Every interface by its index."""
-        found = self._thread.run(lambda: list(self._ip.link("dump")))
+        found = self.run(lambda: list(self._ip.link("dump")))
         return {link.index: link for link in map(_link, found)}
 
     def link(self, name: str) -> Link | None:
@@ -93,7 +98,7 @@ class Netdev:
                     return None
                 raise
 
-        return self._thread.run(ask)
+        return self.run(ask)
 
     def holder(self, address: IPv4Address | IPv6Address) -> Link | None:
         """The interface that has this address, or None."""
@@ -105,7 +110,7 @@ class Netdev:
                     return int(found["index"])
             return None
 
-        index = self._thread.run(ask)
+        index = self.run(ask)
         return None if index is None else self.links().get(index)
 
     def add_vxlan(self, name: str, port: int, mtu: int) -> None:
@@ -133,11 +138,11 @@ class Netdev:
                 quiet.write_text("1")
             self._set_up(name)
 
-        self._thread.run(make)
+        self.run(make)
 
     def set_up(self, name: str) -> None:
         """Raise an interface."""
-        self._thread.run(lambda: self._set_up(name))
+        self.run(lambda: self._set_up(name))
 
     def _set_up(self, name: str) -> None:
         self._ip.link("set", index=self._ip.link_lookup(ifname=name)[0], state="up")
@@ -151,7 +156,7 @@ class Netdev:
                 self._ip.link("del", index=found[0])
             return bool(found)
 
-        return self._thread.run(remove)
+        return self.run(remove)
 
     def offloads(self, name: str) -> Mapping[str, bool]:
         """The offload features of an interface (`ethtool -k`), by name; empty when it tells none."""
@@ -161,7 +166,7 @@ class Netdev:
                 return {key: bool(value.enable) for key, value in tool.get_features(name).features.items() if key}
             return {}
 
-        return self._thread.run(ask)
+        return self.run(ask)
 
     def filters(self, index: int) -> tuple[Filter, ...]:
         """The classifiers on what comes in by an interface; empty without a clsact qdisc."""
@@ -172,7 +177,7 @@ class Netdev:
                 return tuple(_filter(item) for item in found if item["handle"])
             return ()
 
-        return self._thread.run(ask)
+        return self.run(ask)
 
     def put_filter(self, index: int, prog_fd: int, name: str, prio: int, handle: int) -> None:
         """Run a classifier program in direct-action mode on what comes in by an interface.
@@ -195,7 +200,7 @@ class Netdev:
                 direct_action=True,
             )
 
-        self._thread.run(put)
+        self.run(put)
 
     def delete_filter(self, index: int, prio: int, handle: int) -> None:
         """Remove that filter, and the clsact qdisc when nobody else has a filter on it."""
@@ -208,7 +213,7 @@ class Netdev:
                 if not any(list(self._ip.get_filters(index=index, parent=side)) for side in sides):
                     self._ip.tc("del", "clsact", index)
 
-        self._thread.run(remove)
+        self.run(remove)
 
 
 @contextmanager
@@ -232,6 +237,7 @@ def _link(message: Any) -> Link:
         up=bool(message["flags"] & _IFF_UP),
         peer_elsewhere=message.get("link_netnsid") is not None and kind in {"veth", "netkit"},
         vxlan_port=int(message.get(("linkinfo", "data", "vxlan_port")) or 0) if vxlan else 0,
+        ethernet=message["ifi_type"] == _ARPHRD_ETHER,
         vxlan_external=bool(message.get(("linkinfo", "data", "vxlan_collect_metadata"))) if vxlan else False,
     )
 

@@ -1,0 +1,251 @@
+"""The eBPF data plane of one host.
+
+Everything that forwards is pinned below one directory: `maps/`, `links/`, `progs/`.
+Opening adopts what is there, audits it, and puts freshly loaded programs in place of
+the attached ones without a packet in between; closing lets go and changes nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from triptych.core.addresses import IP, to_ip16
+from triptych.core.local import HostConfig, LocalPort
+from triptych.core.tables import LAYOUT_VERSION, Delta, TableSet
+from triptych.core.verdicts import Event
+from triptych.drivers.base import Applied, Capability, DropCount
+from triptych.drivers.ebpf import device, layout, loading, probe
+from triptych.drivers.ebpf.attach import Attacher, ClsactAttacher, TcxAttacher
+from triptych.drivers.ebpf.build import OBJECT
+from triptych.drivers.ebpf.floods import FloodIndex
+from triptych.drivers.ebpf.localports import LocalPorts
+from triptych.drivers.ebpf.maps import MapSizes
+from triptych.drivers.ebpf.pinned import LINKS, MAPS, PROGS, PinnedPlane
+from triptych.drivers.ebpf.probe import Attach, Encap
+from triptych.drivers.ebpf.refusals import named
+from triptych.drivers.ebpf.trace import Entry, TestRun
+from triptych.drivers.ebpf.writer import Replication, Writer
+from triptych.errors import DataPlaneError
+from triptych.kernel import bpffs, netns
+from triptych.kernel.netdev import Link, Netdev
+
+PIN_DIR = bpffs.ROOT / "triptych"
+_YES = b"\1"
+
+
+class EbpfDriver:
+    """Implements drivers.base.Driver; see there for what each method promises.
+
+    `netns` is the network namespace of the host (a name, or a path like /proc/7/ns/net; None:
+    the caller's own). `underlay` names the interface that encapsulated frames leave by (None: the
+    one that holds the VTEP address). `encap` is auto, program or device; `attach` is auto, tcx or
+    clsact. Only one driver at a time may have a pin directory open.
+    """
+
+    name = "ebpf"
+
+    def __init__(
+        self,
+        config: HostConfig,
+        *,
+        netns: str | None = None,
+        pin_dir: Path = PIN_DIR,
+        underlay: str | None = None,
+        sizes: MapSizes | None = None,
+        encap: str = "auto",
+        attach: str = "auto",
+        programs: Path = OBJECT,
+    ) -> None:
+        self._config = config
+        self._netns = netns
+        self._pin_dir = pin_dir
+        self._underlay = underlay
+        self._sizes = sizes or MapSizes()
+        self._encap = Encap(encap)
+        self._attach = Attach(attach)
+        self._object = programs
+        self._session: _Session | None = None
+
+    def open(self) -> None:
+        """See Driver. Again on an open driver: audits, and loads the programs anew."""
+        self.close()
+        self._session = _Session(
+            self._config,
+            self._netns,
+            self._pin_dir,
+            self._underlay,
+            self._sizes,
+            self._encap,
+            self._attach,
+            self._object,
+        )
+
+    def close(self) -> None:
+        """See Driver."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def destroy(self) -> None:
+        """See Driver. Works on a closed driver too, and when the network namespace is gone."""
+        self.close()
+        destroy(self._pin_dir, self._netns)
+
+    def capabilities(self) -> Sequence[Capability]:
+        """See Driver."""
+        return self._opened.capabilities
+
+    def load(self) -> TableSet:
+        """See Driver."""
+        with named("cannot read the tables"):
+            return self._opened.plane.load()
+
+    def apply(self, delta: Delta) -> Applied:
+        """See Driver. A full map refuses the rows that do not fit and takes all others."""
+        return self._opened.writer.apply(delta)
+
+    def set_vteps(self, vteps: Sequence[IP]) -> None:
+        """See Driver. TableFullError when there are more than sizes.vteps."""
+        target = self._opened.plane.maps["vteps"]
+        wanted = {to_ip16(vtep) for vtep in vteps}
+        with named("cannot write the VTEPs of the hosts", "raise sizes.vteps"):
+            held = {key for key, _ in target.items()}
+            for key in sorted(wanted - held):
+                target.update(key, _YES)
+            for key in held - wanted:
+                target.delete(key)
+
+    def attach(self, port: LocalPort) -> None:
+        """See Driver."""
+        self._opened.ports.attach(port)
+        self._opened.plane.forget_ports()
+
+    def detach(self, name: str) -> None:
+        """See Driver."""
+        self._opened.ports.detach(name)
+        self._opened.plane.forget_ports()
+
+    def ports(self) -> Sequence[LocalPort]:
+        """See Driver."""
+        return self._opened.ports.all()
+
+    def events(self) -> Mapping[Event, int]:
+        """See Driver."""
+        return self._opened.plane.events()
+
+    def drops(self) -> Sequence[DropCount]:
+        """See Driver."""
+        return self._opened.plane.drops()
+
+    def test_run(self, where: str | Entry, frame: bytes, gso_size: int = 0) -> TestRun:
+        """Run a frame through the pinned programs; see PinnedPlane.test_run."""
+        return self._opened.plane.test_run(where, frame, gso_size)
+
+    def test_runs(self, where: str | Entry, frames: Sequence[bytes], gso_size: int = 0) -> list[TestRun]:
+        """Run many frames; see PinnedPlane.test_runs."""
+        return self._opened.plane.test_runs(where, frames, gso_size)
+
+    @property
+    def _opened(self) -> _Session:
+        if self._session is None:
+            raise DataPlaneError(f"the data plane of host {self._config.name} is not open; call open() first")
+        return self._session
+
+
+class _Session:
+    """What an open driver holds. Making one is opening: in the order in which nothing is missed."""
+
+    def __init__(
+        self,
+        config: HostConfig,
+        namespace: str | None,
+        pin_dir: Path,
+        wanted: str | None,
+        sizes: MapSizes,
+        encap: Encap,
+        attach: Attach,
+        programs: Path,
+    ) -> None:
+        self._stack = ExitStack()
+        with ExitStack() as undo:
+            for part in (MAPS, LINKS, PROGS):
+                bpffs.ensure(pin_dir / part)
+            undo.callback(bpffs.Lock(pin_dir).release)
+            where = _describe(namespace)
+            netdev = undo.enter_context(Netdev(namespace))
+            with named(f"cannot open the data plane of host {config.name}"):
+                link = device.underlay(netdev, config, wanted, where)
+                choices = probe.choose(attach, encap, config.vtep, link, netdev.offloads(link.name))
+                self._programs = loading.load(programs, pin_dir / MAPS, sizes)
+                undo.callback(self._programs.close)
+                self.plane = undo.enter_context(PinnedPlane(pin_dir, namespace))
+                vxlan = device.ensure_vxlan(netdev, config.udp_port, where)
+                self._configure(config, choices.flags, link, vxlan)
+                self.capabilities = (*choices.capabilities, probe.batches(self.plane.maps["routes"]))
+
+                replication = Replication(self.plane.maps, FloodIndex(config.vtep, sizes.floods))
+                self.writer = Writer(self.plane.maps, replication)
+                tcx, clsact = TcxAttacher(netdev, pin_dir / LINKS), ClsactAttacher(netdev)
+                ours, others = (tcx, clsact) if choices.attach is Attach.TCX else (clsact, tcx)
+                self.ports = LocalPorts(self.plane.maps, netdev, ours, replication, self._programs["from_port"])
+                self._put_programs(ours, others, link, vxlan)
+                self._programs.pin(pin_dir / PROGS)
+            self._stack = undo.pop_all()
+
+    def close(self) -> None:
+        """Let go of every descriptor, the thread and the lock."""
+        self._stack.close()
+
+    def _configure(self, config: HostConfig, flags: layout.ConfigFlag, link: Link, vxlan: Link) -> None:
+        record = layout.pack(
+            layout.CONFIG,
+            vtep=to_ip16(config.vtep),
+            layout_version=LAYOUT_VERSION,
+            flags=flags,
+            underlay_ifindex=link.index,
+            vxlan_ifindex=vxlan.index,
+            overlay_mtu=device.usable_mtu(config, link),
+            icmp_rate=config.icmp_rate,
+            udp_port=config.udp_port,
+        )
+        target = self.plane.maps["config"]
+        if target.lookup(bytes(4)) != record:
+            target.update(bytes(4), record)
+
+    def _put_programs(self, ours: Attacher, others: Attacher, link: Link, vxlan: Link) -> None:
+        self.ports.recover()
+        ours.attach(vxlan.index, self._programs["from_tunnel"])
+        ours.attach(link.index, self._programs["from_underlay"])
+        # Only now, with ours in place: what an earlier life or the other way of attaching left.
+        for ifindex in ours.attached() - {vxlan.index, link.index, *self.ports.interfaces()}:
+            ours.detach(ifindex)
+        for ifindex in others.attached():
+            others.detach(ifindex)
+
+
+def destroy(pin_dir: Path, namespace: str | None) -> None:
+    """Remove every trace of a data plane: programs, VXLAN device, maps. What is not there is removed already."""
+    if not pin_dir.exists():
+        return
+    lock = bpffs.Lock(pin_dir)
+    try:
+        if netns.exists(namespace):
+            with named("cannot remove the data plane"), Netdev(namespace) as netdev:
+                if (pin_dir / LINKS).exists():
+                    tcx = TcxAttacher(netdev, pin_dir / LINKS)
+                    for ifindex in tcx.attached():
+                        tcx.detach(ifindex)
+                clsact = ClsactAttacher(netdev)
+                for ifindex in clsact.attached():
+                    clsact.detach(ifindex)
+                netdev.delete(device.VXLAN)
+        shutil.rmtree(pin_dir, ignore_errors=True)
+    finally:
+        lock.release()
+
+
+def _describe(namespace: str | None) -> str:
+    return f"network namespace {namespace}" if namespace else "this network namespace"

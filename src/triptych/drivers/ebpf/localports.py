@@ -1,0 +1,195 @@
+"""The ports attached to this host: their entries, their programs, and their survival of a restart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from triptych.core.local import LocalPort
+from triptych.core.tables import Rows
+from triptych.drivers.ebpf import layout
+from triptych.drivers.ebpf.attach import Attacher, Program
+from triptych.drivers.ebpf.facts import Facts
+from triptych.drivers.ebpf.layout import PortKind
+from triptych.drivers.ebpf.maps import FACTS, Maps
+from triptych.drivers.ebpf.ports import ORDER, entries, ifindex_key, kind_of
+from triptych.drivers.ebpf.refusals import named
+from triptych.drivers.ebpf.writer import Replication
+from triptych.errors import DataPlaneError
+from triptych.kernel import uapi
+from triptych.kernel.maps import BpfMap
+from triptych.kernel.netdev import Netdev
+
+_NO_LIMIT = bytes(layout.LIMIT.itemsize)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attached:
+    port: LocalPort
+    ifindex: int
+    kind: PortKind
+
+    @property
+    def vni(self) -> bytes:
+        return self.port.vni.to_bytes(4, "big")
+
+    def entries(self) -> dict[str, Rows]:
+        return dict(entries(self.port, self.ifindex, self.kind))
+
+
+class LocalPorts:
+    """Attach, detach and audit. `program` is the one that ports run."""
+
+    def __init__(
+        self, maps: Maps, netdev: Netdev, attacher: Attacher, replication: Replication, program: Program
+    ) -> None:
+        self._maps = maps
+        self._facts = Facts(maps[FACTS])
+        self._netdev = netdev
+        self._attacher = attacher
+        self._replication = replication
+        self._program = program
+        self._held: dict[str, _Attached] = {}
+
+    def all(self) -> tuple[LocalPort, ...]:
+        """The ports, by name."""
+        return tuple(self._held[name].port for name in sorted(self._held))
+
+    def recover(self) -> None:
+        """Take over the ports that were attached before: audit their entries, run the new program on them.
+
+        A port whose interface is gone (or was replaced by another) is dropped.
+        """
+        links = self._netdev.links()
+        for ifindex, port in self._facts.read().items():
+            link = links.get(ifindex)
+            if port is None or link is None or link.name != port.interface:
+                self._forget(ifindex)
+            else:
+                self._held[port.name] = _Attached(port, ifindex, kind_of(link))
+        self._audit()
+        self._replication.rebuild((held.vni, held.ifindex) for held in self._held.values())
+        for held in self._held.values():
+            self._attacher.attach(held.ifindex, self._program)
+
+    def interfaces(self) -> set[int]:
+        """The indices of the ports' interfaces."""
+        return {held.ifindex for held in self._held.values()}
+
+    def attach(self, port: LocalPort) -> None:
+        """Make an interface a port, or change the facts of one; the program comes last.
+
+        DataPlaneError when the interface is not there, is another port already, or the MAC is
+        taken in the segment; TableFullError when a map has no room (nothing is attached then).
+        """
+        link = self._netdev.link(port.interface)
+        if link is None:
+            raise DataPlaneError(f"port {port.name}: interface {port.interface} does not exist on this host")
+        new = _Attached(port, link.index, kind_of(link))
+        old = self._held.get(port.name)
+        self._refuse_clash(new)
+        self._replication.admits_port(new.vni, new.ifindex, port.name)
+        same = old is not None and old.ifindex == new.ifindex
+        try:
+            self._write(new)
+        except DataPlaneError:
+            self._remove(new, old.entries() if old is not None and same else {})
+            if old is not None and same:
+                self._write(old)
+            else:
+                self._forget(new.ifindex)
+            raise
+        with named(f"port {port.name}: cannot attach to {port.interface}"):
+            self._attacher.attach(new.ifindex, self._program)
+            if old is not None:
+                self._leave(old, new)
+            self._held[port.name] = new
+            self._replication.move_port(new.ifindex, old.vni if old is not None and same else None, new.vni)
+
+    def detach(self, name: str) -> None:
+        """Make an interface nothing again; a port that is not there is no error."""
+        held = self._held.pop(name, None)
+        if held is None:
+            return
+        with named(f"port {name}: cannot detach"):
+            self._attacher.detach(held.ifindex)
+            self._remove(held, {})
+            self._replication.move_port(held.ifindex, held.vni, None)
+            self._forget(held.ifindex)
+
+    def _refuse_clash(self, new: _Attached) -> None:
+        for held in self._held.values():
+            if held.port.name == new.port.name:
+                continue
+            if held.ifindex == new.ifindex:
+                raise DataPlaneError(
+                    f"port {new.port.name}: interface {new.port.interface} is port {held.port.name}; detach that first"
+                )
+            if (held.port.vni, held.port.mac) == (new.port.vni, new.port.mac):
+                raise DataPlaneError(
+                    f"port {new.port.name}: MAC {new.port.mac} in segment {new.port.vni} is port {held.port.name}'s; "
+                    "detach that first, or give this one another MAC"
+                )
+
+    def _write(self, item: _Attached) -> None:
+        what = f"port {item.port.name}: cannot be written"
+        with named(what, "raise sizes.ports"):
+            self._facts.put(item.ifindex, item.port)
+        parts = item.entries()
+        for name in ORDER:
+            size = "allowed" if name == "allowed" else "ports"
+            with named(f"{what} into map {name}", f"raise sizes.{size}"):
+                for key, value in parts[name].items():
+                    self._maps[name].update(key, value)
+        with named(what, "raise sizes.ports"):
+            self._limit(item.ifindex)
+
+    def _limit(self, ifindex: int) -> None:
+        limits = self._maps["limits"]
+        # What the port has used up stays used up.
+        if limits.lookup(ifindex_key(ifindex)) is None:
+            limits.update(ifindex_key(ifindex), _NO_LIMIT, uapi.ANY)
+
+    def _leave(self, old: _Attached, new: _Attached) -> None:
+        """Remove what only the former facts of a port had."""
+        if old.ifindex != new.ifindex:
+            self._attacher.detach(old.ifindex)
+        self._remove(old, new.entries())
+        if old.ifindex != new.ifindex:
+            self._replication.move_port(old.ifindex, old.vni, None)
+            self._forget(old.ifindex)
+
+    def _remove(self, item: _Attached, keep: dict[str, Rows]) -> None:
+        parts = item.entries()
+        for name in reversed(ORDER):
+            for key in parts[name].keys() - keep.get(name, {}).keys():
+                self._maps[name].delete(key)
+
+    def _forget(self, ifindex: int) -> None:
+        """Remove what is kept by interface; the index may be given to another one day."""
+        self._maps["limits"].delete(ifindex_key(ifindex))
+        drops = self._maps["drops"]
+        for key in [key for key, _ in drops.items() if key[:4] == ifindex_key(ifindex)]:
+            drops.delete(key)
+        self._facts.delete(ifindex)
+
+    def _audit(self) -> None:
+        """Make the maps agree with the ports, writing only what differs."""
+        wanted: dict[str, Rows] = {name: {} for name in ORDER}
+        for held in self._held.values():
+            for name, part in held.entries().items():
+                wanted[name].update(part)
+        for name in ORDER:
+            actual = dict(self._maps[name].items())
+            for key, value in wanted[name].items():
+                if actual.get(key) != value:
+                    self._maps[name].update(key, value)
+        for name in reversed(ORDER):
+            _prune(self._maps[name], wanted[name])
+        _prune(self._maps["limits"], {ifindex_key(ifindex): b"" for ifindex in self.interfaces()})
+        for held in self._held.values():
+            self._limit(held.ifindex)
+
+
+def _prune(target: BpfMap, keep: Rows) -> None:
+    for key in [key for key, _ in target.items() if key not in keep]:
+        target.delete(key)

@@ -1,0 +1,108 @@
+"""Rows of one table into its map, straight from the record bytes, thousands in one call."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+
+from triptych.core.tables import Rows, Table
+from triptych.drivers.base import Refusal
+from triptych.kernel.maps import CHUNK, FULL, BpfMap
+
+_PATIENCE = 1024
+"""Rows refused one by one before the rest of a batch is given up: no endless trying of a hopeless batch."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch: how many rows are done, which keys are not, and why."""
+
+    done: int = 0
+    refused: set[bytes] = field(default_factory=set)
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+def put(table: Table, target: BpfMap, rows: Rows) -> Outcome:
+    """Write rows. When the map is full, those that are already in it are still brought up to date."""
+    outcome = Outcome()
+    reasons: Counter[str] = Counter()
+    left = _write(target, rows, outcome, reasons, stop_when_full=True)
+    if left:
+        held = _keys(target)
+        known = {key: value for key, value in left.items() if key in held}
+        unknown = left.keys() - known.keys()
+        outcome.refused |= unknown
+        reasons[_full(table, target)] += len(unknown)
+        _write(target, known, outcome, reasons, stop_when_full=False)
+    outcome.refusals = [Refusal(table.name, "put", count, text) for text, count in reasons.items() if count]
+    return outcome
+
+
+def delete(table: Table, target: BpfMap, rows: Rows) -> Outcome:
+    """Remove rows; one that is not there is removed already."""
+    outcome = Outcome()
+    keys = b"".join(rows)
+    _check(table.name, keys, len(rows), target.info.key_size)
+    at = 0
+    failures: Counter[str] = Counter()
+    while at < len(rows):
+        done, code = target.delete_batch(keys, at, min(CHUNK, len(rows) - at))
+        outcome.done += done
+        at += done
+        if not code:
+            continue
+        if code != errno.ENOENT:
+            failures[os.strerror(code)] += 1
+            outcome.refused.add(_key(keys, at, target))
+        at += 1
+    outcome.refusals = [
+        Refusal(table.name, "delete", count, f"{table.name}: {text}") for text, count in failures.items()
+    ]
+    return outcome
+
+
+def _write(target: BpfMap, rows: Rows, outcome: Outcome, reasons: Counter[str], *, stop_when_full: bool) -> Rows:
+    """Write rows; returns those left when the map turned out to be full."""
+    name = target.info.name
+    keys, values = b"".join(rows), b"".join(rows.values())
+    _check(name, keys, len(rows), target.info.key_size)
+    _check(name, values, len(rows), target.info.value_size)
+    at = failures = 0
+    while at < len(rows):
+        count = min(CHUNK, len(rows) - at) if failures < _PATIENCE else 0
+        done, code = target.update_batch(keys, values, at, count) if count else (0, 0)
+        outcome.done += done
+        at += done
+        if count and not code:
+            continue
+        if code in FULL and stop_when_full:
+            return dict(list(rows.items())[at:])
+        skipped = 1 if count else len(rows) - at
+        text = f"{name}: {os.strerror(code)}" if count else f"{name}: given up after {_PATIENCE} rows were refused"
+        reasons[text] += skipped
+        outcome.refused.update(_key(keys, index, target) for index in range(at, at + skipped))
+        failures += 1
+        at += skipped
+    return {}
+
+
+def _full(table: Table, target: BpfMap) -> str:
+    size = target.info.max_entries
+    return f"table {table.name} is full with its {size} rows; raise sizes.{table.name} (now {size}) and open again"
+
+
+def _keys(target: BpfMap) -> set[bytes]:
+    size = target.info.key_size
+    return {part.keys[at * size : (at + 1) * size] for part in target.batches() for at in range(part.count)}
+
+
+def _key(keys: bytes, index: int, target: BpfMap) -> bytes:
+    size = target.info.key_size
+    return keys[index * size : (index + 1) * size]
+
+
+def _check(name: str, data: bytes, count: int, size: int) -> None:
+    if len(data) != count * size:
+        raise ValueError(f"rows of {name} must have {size} bytes each; {count} rows have {len(data)}")

@@ -1,0 +1,110 @@
+"""Changes of rows into the maps, in the order of change, and what follows from them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from triptych.core.tables import LOCATIONS, Delta, Op, Rows, Step
+from triptych.drivers.base import Applied, Refusal, merge
+from triptych.drivers.ebpf import rows
+from triptych.drivers.ebpf.floods import FloodIndex, flood_rows
+from triptych.drivers.ebpf.layout import FLOOD_PORTS
+from triptych.drivers.ebpf.maps import Maps
+from triptych.drivers.ebpf.refusals import named
+from triptych.errors import DataPlaneError
+
+
+class Replication:
+    """The `floods` map, kept as the FLOOD rows and the local ports say."""
+
+    def __init__(self, maps: Maps, index: FloodIndex) -> None:
+        self._map = maps["floods"]
+        self._index = index
+        self._ports: defaultdict[bytes, set[int]] = defaultdict(set)
+        for part in maps[LOCATIONS.name].batches():
+            index.put(flood_rows(part.keys, part.values))
+
+    def rebuild(self, ports: Iterable[tuple[bytes, int]]) -> None:
+        """Make the whole map agree with the rows and with these ports (segment, ifindex)."""
+        self._ports.clear()
+        for vni, ifindex in ports:
+            self._ports[vni].add(ifindex)
+        held = {key for key, _ in self._map.items()}
+        self._refresh({*held, *self._index.segments()})
+
+    def admits_port(self, vni: bytes, ifindex: int, name: str) -> None:
+        """DataPlaneError when a segment that replicates has as many local ports as it may."""
+        held = self._ports.get(vni, set())
+        if self._index.replicates(vni) and ifindex not in held and len(held) >= FLOOD_PORTS:
+            raise DataPlaneError(
+                f"port {name}: segment {int.from_bytes(vni, 'big')} replicates and has {len(held)} ports on this host, "
+                "which is the most; bind the port to another host, or set bum: drop"
+            )
+
+    def move_port(self, ifindex: int, old: bytes | None, new: bytes | None) -> None:
+        """A port left a segment, joined one, or both."""
+        if old == new:
+            return
+        if old is not None:
+            self._ports[old].discard(ifindex)
+        if new is not None:
+            self._ports[new].add(ifindex)
+        self._refresh({vni for vni in (old, new) if vni is not None and self._index.replicates(vni)})
+
+    def admit(self, put: Rows) -> tuple[Rows, list[Refusal]]:
+        """The rows without those FLOOD rows that cannot be served, and the refusals."""
+        found = flood_rows(b"".join(put), b"".join(put.values()))
+        counts = {vni: len(held) for vni, held in self._ports.items()}
+        refused = self._index.admit(found, counts)
+        if not refused:
+            return put, []
+        gone = {key for part in refused.values() for key in part}
+        refusals = [Refusal(LOCATIONS.name, "put", len(part), text) for text, part in refused.items()]
+        return {key: value for key, value in put.items() if key not in gone}, refusals
+
+    def follow(self, put: Rows, gone: Iterable[bytes]) -> None:
+        """Rows of `locations` were written or removed."""
+        changed = self._index.drop({*gone, *put})
+        changed |= self._index.put(flood_rows(b"".join(put), b"".join(put.values())))
+        self._refresh(changed)
+
+    def _refresh(self, segments: Iterable[bytes]) -> None:
+        for vni in segments:
+            record = self._index.record(vni, self._ports.get(vni, ()))
+            if record is None:
+                self._map.delete(vni)
+            elif record != self._map.lookup(vni):
+                self._map.update(vni, record)
+
+
+class Writer:
+    """Applies deltas."""
+
+    def __init__(self, maps: Maps, replication: Replication) -> None:
+        self._maps = maps
+        self._replication = replication
+
+    def apply(self, delta: Delta) -> Applied:
+        """Write and remove rows; what is refused never stops the rest."""
+        with named("cannot change the tables"):
+            return merge([self._step(step) for step in delta.steps()])
+
+    def _step(self, step: Step) -> Applied:
+        target = self._maps[step.table.name]
+        wanted = dict(step.rows)
+        if step.op is Op.DELETE:
+            outcome = rows.delete(step.table, target, wanted)
+            if step.table is LOCATIONS:
+                self._replication.follow({}, wanted.keys() - outcome.refused)
+            return Applied(deleted=outcome.done, refused=tuple(outcome.refusals))
+        refusals: list[Refusal] = []
+        if step.table is LOCATIONS:
+            wanted, refusals = self._replication.admit(wanted)
+        outcome = rows.put(step.table, target, wanted)
+        if step.table is LOCATIONS:
+            kept = wanted
+            if outcome.refused:
+                kept = {key: value for key, value in wanted.items() if key not in outcome.refused}
+            self._replication.follow(kept, ())
+        return Applied(put=outcome.done, refused=(*refusals, *outcome.refusals))
