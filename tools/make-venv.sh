@@ -32,7 +32,7 @@ fi
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 log=$(mktemp)
 pip_failed() {
-	grep -v '^Ignoring' "$log" | tail -n 8 >&2
+	grep -vE '^(Ignoring|WARNING: Retrying)' "$log" | tail -n 8 >&2
 	fail "$1; the whole output is in $log. Without network, give pip a folder of wheels (PIP_FIND_LINKS, PIP_NO_INDEX=1)"
 }
 say "installing $(grep -c '==' requirements.lock) locked packages, checked by hash"
