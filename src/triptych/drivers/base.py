@@ -44,7 +44,6 @@ class Applied(msgspec.Struct, frozen=True):
     refused: tuple[Refusal, ...] = ()
 
 
-
 class DropCount(msgspec.Struct, frozen=True):
     """Frames and bytes dropped for one reason at one port (`""`: not a port's: the underlay)."""
 
