@@ -38,7 +38,19 @@ def ip_header(
 def icmp_message(source: IP, destination: IP, protocol: int, kind: int, code: int, body: bytes) -> bytes:
     """An ICMP message with its checksum; ICMPv6 (58) counts the pseudo-header too (RFC 4443 section 2.3)."""
     blank = bytes((kind, code, 0, 0)) + body
-    pseudo = b""
-    if source.version == 6:
-        pseudo = source.packed + destination.packed + len(blank).to_bytes(4, "big") + bytes((0, 0, 0, protocol))
+    pseudo = pseudo_header(source, destination, protocol, len(blank)) if source.version == 6 else b""
     return blank[:2] + internet_checksum(pseudo + blank).to_bytes(2, "big") + body
+
+
+def pseudo_header(source: IP, destination: IP, protocol: int, length: int) -> bytes:
+    """What a checksum counts of the IP header (RFC 768, RFC 8200 section 8.1)."""
+    if source.version == 6:
+        return source.packed + destination.packed + length.to_bytes(4, "big") + bytes((0, 0, 0, protocol))
+    return source.packed + destination.packed + bytes((0, protocol)) + length.to_bytes(2, "big")
+
+
+def transport_checksum(source: IP, destination: IP, protocol: int, segment: bytes) -> int:
+    """The checksum of a TCP or UDP segment, its own field zero, with the pseudo-header of its family."""
+    checksum = internet_checksum(pseudo_header(source, destination, protocol, len(segment)) + segment)
+    # For UDP zero means "none"; all ones is the same number in ones' complement (RFC 768).
+    return checksum or 0xFFFF
