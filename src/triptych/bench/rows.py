@@ -1,28 +1,24 @@
-"""Rows per second into a data plane: one million into the kernel's maps, and flows into Open vSwitch.
-
-The same synthetic network everywhere: half of the rows are `locations`, half
-`neighbors`, and one in a hundred is a route (a network has few prefixes and many VMs).
+"""Rows per second into a data plane: one million into the kernel, by the driver and by its maps alone, and flows
+into Open vSwitch.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from ipaddress import IPv4Address
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
 
 from triptych.bench.model import Options, RowRate
-from triptych.bench.namespaces import World
-from triptych.bench.openvswitch import Switch, arp_responder, switch
+from triptych.bench.namespaces import World, ip
+from triptych.bench.openvswitch import Switch, switch
 from triptych.bench.processes import need
 from triptych.bench.rounds import Progress
-from triptych.core.addresses import V4_MAPPED
-from triptych.core.tables import LOCATIONS, NEIGHBORS, ROUTES, LocationKind, RouteKind, Table
+from triptych.bench.scenarios.base import UNDERLAY_LINK
+from triptych.bench.synthetic import Records, delta_of, flows, synthetic
+from triptych.core.local import HostConfig
 from triptych.errors import DataPlaneError
 from triptych.kernel import maps
 from triptych.kernel.uapi import NO_PREALLOC, MapType
@@ -30,127 +26,110 @@ from triptych.kernel.uapi import NO_PREALLOC, MapType
 ROWS, QUICK_ROWS = 1_000_000, 20_000
 FLOWS, QUICK_FLOWS = 100_000, 2_000
 SINGLE_FLOWS, QUICK_SINGLE_FLOWS = 20_000, 1_000
-HOSTS, PER_SEGMENT = 1000, 200
-_VTEP_BASE = int(IPv4Address("192.0.2.0"))
-_IP_BASE = int(IPv4Address("10.0.0.0"))
+_PINS = Path("/sys/fs/bpf")
+_VTEP = "192.0.2.1"
 
 
-@dataclass(frozen=True)
-class Records:
-    """Rows of one table as two arrays of records, the very bytes of the kernel's map."""
+@dataclass
+class Way:
+    """One way to write rows: `write` does it once and returns the seconds of each method it knows."""
 
-    table: Table
-    keys: npt.NDArray[np.void]
-    values: npt.NDArray[np.void]
+    rows: int
+    titles: dict[str, str]
+    write: Callable[[], dict[str, float]]
+    taken: dict[str, list[float]] = field(default_factory=dict)
 
+    def go(self) -> None:
+        """Write once more and keep the seconds."""
+        for method, seconds in self.write().items():
+            self.taken.setdefault(method, []).append(seconds)
 
-def synthetic(rows: int) -> tuple[Records, Records, Records]:
-    """A network of so many rows: locations, neighbors and routes."""
-    routes = max(rows // 100, 1)
-    ports = (rows - routes) // 2
-    number = np.arange(ports, dtype=np.uint32)
-    vni = (1 + number // PER_SEGMENT).astype(">u4")
-    mac = _mac(number)
-    locations = _empty(LOCATIONS, ports)
-    locations.keys["vni"], locations.keys["mac"] = vni, mac
-    locations.values["kind"] = LocationKind.VTEP
-    locations.values["underlay"] = _ip16(_VTEP_BASE + number % HOSTS)
-    neighbors = _empty(NEIGHBORS, rows - routes - ports)
-    count = len(neighbors.keys)
-    number = np.arange(count, dtype=np.uint32)
-    neighbors.keys["vni"], neighbors.keys["ip"] = 1 + number // PER_SEGMENT, _ip16(_IP_BASE + number)
-    neighbors.values["mac"] = _mac(number)
-    prefixes = _empty(ROUTES, routes)
-    number = np.arange(routes, dtype=np.uint32)
-    prefixes.keys["prefix_len"], prefixes.keys["router"] = 32 + 96 + 24, 1 + number // PER_SEGMENT
-    prefixes.keys["ip"] = _ip16(_IP_BASE + (number << 8))
-    prefixes.values["kind"], prefixes.values["hop_count"] = RouteKind.CONNECTED, 1
-    prefixes.values["vni"] = 1 + number
-    prefixes.values["hops"]["vni"][:, 0] = 1 + number
-    prefixes.values["hops"]["ip"][:, 0] = _ip16(_IP_BASE + (number << 8) + 254)
-    return locations, neighbors, prefixes
-
-
-def flows(count: int) -> Iterator[str]:
-    """The OpenFlow twins of such rows: an output flow for each location, an ARP responder for each neighbor."""
-    for number in range(count // 2):
-        vni, mac = (
-            1 + number // PER_SEGMENT,
-            ":".join(f"{octet:02x}" for octet in (2 << 40 | number).to_bytes(6, "big")),
-        )
-        vtep = IPv4Address(_VTEP_BASE + number % HOSTS)
-        yield f"table=1,priority=10,tun_id={vni},dl_dst={mac},actions=set_field:{vtep}->tun_dst,output:2"
-        yield arp_responder(vni, str(IPv4Address(_IP_BASE + number)), mac)
+    def rates(self) -> list[RowRate]:
+        """What was measured so far."""
+        return [RowRate(method, self.titles[method], self.rows, tuple(found)) for method, found in self.taken.items()]
 
 
 def measure(options: Options, progress: Progress) -> list[RowRate]:
     """Every way to write rows, in alternating rounds."""
     need("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl")
-    rows = QUICK_ROWS if options.quick else ROWS
-    records = synthetic(rows)
+    parts = synthetic(QUICK_ROWS if options.quick else ROWS)
+    bundle = list(flows(QUICK_FLOWS if options.quick else FLOWS))
+    single = list(flows(QUICK_SINGLE_FLOWS if options.quick else SINGLE_FLOWS))
     with ExitStack() as stack:
         world = stack.enter_context(World("rows"))
         daemon = stack.enter_context(switch(world.namespace("ovs")))
         daemon.vsctl("add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev", "fail-mode=secure")
-        bundle = "\n".join(flows(QUICK_FLOWS if options.quick else FLOWS)) + "\n"
-        single = "\n".join(flows(QUICK_SINGLE_FLOWS if options.quick else SINGLE_FLOWS)) + "\n"
-        ways: list[tuple[str, str, int, Callable[[], float]]] = [
-            *(
-                (f"map-{part.table.name}", f"BPF map, {part.table.name}, batch", len(part.keys), _raw(part))
-                for part in records
-            ),
-            ("ovs-bundle", "ovs-ofctl --bundle add-flows", bundle.count("\n"), _ovs(daemon, bundle, "--bundle")),
-            ("ovs-single", "ovs-ofctl add-flows", single.count("\n"), _ovs(daemon, single)),
+        ways = [
+            _driver(world, parts),
+            *(_map(part) for part in parts),
+            _flows(daemon, "ovs-bundle", bundle, "--bundle"),
+            _flows(daemon, "ovs-single", single),
         ]
-        taken: dict[str, list[float]] = {method: [] for method, *_ in ways}
         for number in range(options.rounds):
-            for method, title, _, write in ways if number % 2 == 0 else ways[::-1]:
-                progress(f"rows, round {number + 1} of {options.rounds}: {title}")
-                taken[method].append(write())
-        return [RowRate(method, title, count, tuple(taken[method])) for method, title, count, _ in ways]
+            for way in ways if number % 2 == 0 else reversed(ways):
+                progress(f"rows, round {number + 1} of {options.rounds}: {', '.join(way.titles.values())}")
+                way.go()
+        return [rate for way in ways for rate in way.rates()]
 
 
-def _raw(records: Records) -> Callable[[], float]:
-    table = records.table
+def _driver(world: World, parts: tuple[Records, ...]) -> Way:
+    """Through the driver: what an agent does with a snapshot, and the reading back of an audit."""
+    from triptych.drivers.ebpf.driver import EbpfDriver
+    from triptych.drivers.ebpf.maps import MapSizes
+
+    namespace, pins = world.namespace("h1"), _PINS / world.name("h1")
+    ip(namespace, [f"link add {UNDERLAY_LINK} mtu 1600 type dummy", f"link set {UNDERLAY_LINK} up"])
+    ip(namespace, [f"addr add {_VTEP}/24 dev {UNDERLAY_LINK}"])
+    delta, count = delta_of(parts), sum(len(part.keys) for part in parts)
+    sizes = MapSizes(**{part.table.name: len(part.keys) for part in parts})
+    config = HostConfig("h1", ip_address(_VTEP))
+
+    def write() -> dict[str, float]:
+        driver = EbpfDriver(config, netns=namespace, pin_dir=pins, underlay=UNDERLAY_LINK, sizes=sizes)
+        try:
+            driver.open()
+            start = time.perf_counter()
+            applied = driver.apply(delta)
+            written = time.perf_counter()
+            if applied.put != count:
+                raise DataPlaneError(f"the driver took {applied.put} of {count} rows: {applied.refused[:1]}")
+            found = len(driver.load())
+            if found != count:
+                raise DataPlaneError(f"of {count} rows {found} were read back")
+            return {"driver": written - start, "driver-load": time.perf_counter() - written}
+        finally:
+            driver.destroy()
+
+    return Way(count, {"driver": "Triptych driver, apply", "driver-load": "Triptych driver, load"}, write)
+
+
+def _map(part: Records) -> Way:
+    """Into a bare map of the kernel by batches: what the driver can reach at most."""
+    table, count, method = part.table, len(part.keys), f"map-{part.table.name}"
     kind, flags = (MapType.LPM_TRIE, NO_PREALLOC) if table.longest_prefix else (MapType.HASH, 0)
-    keys, values, count = records.keys.tobytes(), records.values.tobytes(), len(records.keys)
+    keys, values = part.keys.tobytes(), part.values.tobytes()
 
-    def write() -> float:
+    def write() -> dict[str, float]:
         with maps.BpfMap.create(f"tri_{table.name}", kind, table.key_size, table.value_size, count, flags) as target:
             start, done = time.perf_counter(), 0
             while done < count:
                 written, error = target.update_batch(keys, values, done, min(maps.CHUNK, count - done))
-                if error:
-                    raise DataPlaneError(f"row {done + written} of {table.name}: errno {error}")
                 done += written
-            return time.perf_counter() - start
+                if error:
+                    raise DataPlaneError(f"row {done} of {table.name}: errno {error}")
+            return {method: time.perf_counter() - start}
 
-    return write
+    return Way(count, {method: f"BPF map alone, {table.name}"}, write)
 
 
-def _ovs(daemon: Switch, text: str, *options: str) -> Callable[[], float]:
-    def write() -> float:
-        daemon.ofctl("del-flows", daemon.bridge("br-int"))
+def _flows(daemon: Switch, method: str, made: list[str], *options: str) -> Way:
+    """Into Open vSwitch by ovs-ofctl."""
+    text, bridge = "\n".join(made) + "\n", daemon.bridge("br-int")
+
+    def write() -> dict[str, float]:
+        daemon.ofctl("del-flows", bridge)
         start = time.perf_counter()
-        daemon.ofctl(*options, "add-flows", daemon.bridge("br-int"), "-", text=text)
-        return time.perf_counter() - start
+        daemon.ofctl(*options, "add-flows", bridge, "-", text=text)
+        return {method: time.perf_counter() - start}
 
-    return write
-
-
-def _empty(table: Table, count: int) -> Records:
-    return Records(table, np.zeros(count, table.key_dtype), np.zeros(count, table.value_dtype))
-
-
-def _ip16(numbers: npt.NDArray[Any]) -> npt.NDArray[np.void]:
-    raw = np.zeros((len(numbers), 16), np.uint8)
-    raw[:, :12] = np.frombuffer(V4_MAPPED, np.uint8)
-    raw[:, 12:] = numbers.astype(">u4").view(np.uint8).reshape(-1, 4)
-    return raw.view("V16").reshape(-1)
-
-
-def _mac(numbers: npt.NDArray[Any]) -> npt.NDArray[np.void]:
-    raw = np.zeros((len(numbers), 6), np.uint8)
-    raw[:, 0] = 2
-    raw[:, 2:] = numbers.astype(">u4").view(np.uint8).reshape(-1, 4)
-    return raw.view("V6").reshape(-1)
+    return Way(len(made), {method: " ".join(["ovs-ofctl", *options, "add-flows"])}, write)

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from triptych.bench.openvswitch import arp_responder
-from triptych.bench.rows import Records, flows, synthetic
+from triptych.bench.synthetic import Records, delta_of, flows, synthetic
 from triptych.core.addresses import Mac
 from triptych.core.tables import Hop, Location, LocationKind, Neighbor, Route, RouteKind, View, view
 
@@ -32,6 +32,17 @@ def test_as_many_as_asked_for(count: int) -> None:
     parts = synthetic(count)
     assert sum(len(part.keys) for part in parts) == count
     assert sum(len({key.tobytes() for key in part.keys}) for part in parts) == count
+
+
+def test_a_driver_is_given_the_same_bytes() -> None:
+    """The change for a driver holds the records' own bytes, table by table."""
+    parts = synthetic(1000)
+    delta = delta_of(parts)
+    assert len(delta) == 1000
+    for part in parts:
+        rows = delta.puts[part.table.name]
+        assert b"".join(rows) == part.keys.tobytes()
+        assert b"".join(rows.values()) == part.values.tobytes()
 
 
 def test_flows_are_the_twins_of_rows() -> None:
