@@ -11,7 +11,7 @@ from triptych.core.compile.declared import Declared
 from triptych.core.compile.lookup import Id
 from triptych.core.compile.producers import Maker, Producer, routed_subnets
 from triptych.core.model import Bum, Host, Key, Network, Object, Router, Segment
-from triptych.core.tables import Location, Neighbor, Route, RouteKind, Row, View, view
+from triptych.core.tables import Neighbor, Route, RouteKind, Row, View, view
 from triptych.errors import NotFoundError
 
 

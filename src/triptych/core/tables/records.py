@@ -16,6 +16,7 @@ from triptych.core.tables.schema import (
     MAX_NEXT_HOPS,
     NEIGHBORS,
     ROUTES,
+    TABLES,
     LocationFlag,
     LocationKind,
     NeighborFlag,
@@ -32,6 +33,14 @@ _ROUTE_KEY = struct.Struct(">I16s")
 _ROUTE_VALUE = struct.Struct(">BB2xI")
 _HOP = struct.Struct(">I16s")
 _ROUTER_BITS = 32
+_SIZES = {table.name: (table.key_size, table.value_size) for table in TABLES}
+
+
+def _check_sizes(table: Table, key: bytes, value: bytes) -> None:
+    if (len(key), len(value)) != _SIZES[table.name]:
+        wanted_key, wanted_value = _SIZES[table.name]
+        sizes = f"key of {len(key)} and value of {len(value)} bytes"
+        raise ValueError(f"{sizes}; a {table.name} row has {wanted_key} and {wanted_value}")
 
 
 class Row(NamedTuple):
@@ -79,6 +88,7 @@ class Location:
     @classmethod
     def unpack(cls, key: bytes, value: bytes) -> Location:
         """The view of record bytes; ValueError when they are no such record."""
+        _check_sizes(LOCATIONS, key, value)
         vni, mac = _LOCATION_KEY.unpack(key)
         kind, flags, generation, router, underlay = _LOCATION_VALUE.unpack(value)
         where = None if kind == LocationKind.ROUTER else from_ip16(underlay)
@@ -114,6 +124,7 @@ class Neighbor:
     @classmethod
     def unpack(cls, key: bytes, value: bytes) -> Neighbor:
         """The view of record bytes; ValueError when they are no such record."""
+        _check_sizes(NEIGHBORS, key, value)
         vni, ip = _NEIGHBOR_KEY.unpack(key)
         mac, flags = _NEIGHBOR_VALUE.unpack(value)
         return cls(vni, from_ip16(ip), Mac(mac), NeighborFlag(flags))
@@ -157,9 +168,12 @@ class Route:
     @classmethod
     def unpack(cls, key: bytes, value: bytes) -> Route:
         """The view of record bytes; ValueError when they are no such record."""
+        _check_sizes(ROUTES, key, value)
         (bits,) = _HOST32.unpack_from(key)
         router, ip = _ROUTE_KEY.unpack_from(key, _HOST32.size)
         kind, count, vni = _ROUTE_VALUE.unpack_from(value)
+        if count > MAX_NEXT_HOPS:
+            raise ValueError(f"{count} next hops; a route holds {MAX_NEXT_HOPS}")
         hops = []
         for index in range(count):
             hop_vni, hop_ip = _HOP.unpack_from(value, _ROUTE_VALUE.size + index * _HOP.size)
