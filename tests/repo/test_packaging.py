@@ -133,6 +133,16 @@ def test_tutorial_shows_its_own_document() -> None:
     assert shown == [(ROOT / "docs/tutorial/first-network.yaml").read_text(encoding="utf-8")]
 
 
+def test_site_shows_every_page() -> None:
+    """Every page below docs/ stands in the site's navigation; decisions are reached through their index."""
+    listed = set(re.findall(r"([\w/.-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    decisions = {page for page in pages if page.startswith("adr/0")}
+    index = (ROOT / "docs/adr/index.md").read_text(encoding="utf-8")
+    assert pages - decisions == listed
+    assert [page for page in sorted(decisions) if f"({page.removeprefix('adr/')})" not in index] == []
+
+
 def test_drop_reasons_page_is_complete() -> None:
     """The page of drop reasons lists every number, name and sentence of the program, and no other."""
     page = (ROOT / "docs/reference/drops.md").read_text(encoding="utf-8")
