@@ -1,0 +1,73 @@
+"""The command `triptych`: its sub-commands, and the one place where errors become exit codes.
+
+Exit codes (DESIGN section 10): 0 done, 1 refused or failed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from triptych import __version__
+from triptych.cli import check, explain, lab, tables, trace
+from triptych.cli.demo import demo
+from triptych.cli.output import say
+from triptych.errors import TriptychError
+
+app = typer.Typer(
+    name="triptych",
+    help="Overlay virtual networks from three lookup tables.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo)
+app.command("check")(check.check)
+app.command("tables")(tables.tables)
+app.command("trace")(trace.trace)
+app.command("explain")(explain.explain)
+app.add_typer(lab.app, name="lab")
+
+
+@app.command(
+    "bench",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+def bench(context: typer.Context) -> None:
+    """Measure this machine, one workload side by side with its yardsticks, with a report."""
+    from triptych.bench.commands import app as workloads
+
+    workloads(args=context.args, prog_name="triptych bench", standalone_mode=False)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"triptych {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Overlay virtual networks from three lookup tables."""
+
+
+def main() -> None:
+    """Run the command line; what Triptych refuses is one clear message on standard error and exit code 1."""
+    try:
+        app()
+    except TriptychError as error:
+        say(f"triptych: {error}")
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("triptych: interrupted")
+        sys.exit(130)

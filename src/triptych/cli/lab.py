@@ -1,0 +1,108 @@
+"""`triptych lab`: the hosts and VMs of a document as network namespaces."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from triptych.cli.check import summary
+from triptych.cli.output import Format, OutputOption, print_rows, say, stderr
+from triptych.documents import load_network
+from triptych.errors import InputError
+
+app = typer.Typer(
+    help="Hosts and VMs of a document as network namespaces, with real data planes.", no_args_is_help=True
+)
+
+NameOption = Annotated[str, typer.Option("--name", "--lab", help="Which lab; labs run side by side.")]
+DEFAULT_LAB = "lab"
+
+
+class DriverName(StrEnum):
+    """The data planes that a lab can run."""
+
+    EBPF = "ebpf"
+    SIM = "sim"
+
+
+@app.command("up")
+def up(
+    files: Annotated[
+        list[Path], typer.Argument(help="The document; several files are read as one.", metavar="FILE...")
+    ],
+    driver: Annotated[DriverName, typer.Option("--driver", help="ebpf needs root; sim is for trace and tables.")] = (
+        DriverName.EBPF
+    ),
+    name: NameOption = DEFAULT_LAB,
+    underlay_mtu: Annotated[
+        int | None, typer.Option("--underlay-mtu", help="Bytes; VMs get this less the encapsulation.")
+    ] = None,
+) -> None:
+    """Build the lab, or bring a running one to a changed document in place."""
+    from triptych.lab import Lab
+
+    previous = Lab.open(name).network if any(entry.name == name for entry in Lab.list()) else None
+    network = load_network(files, previous)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=stderr, transient=True) as progress:
+        task = progress.add_task("planning", total=None)
+
+        def show(step: str, done: int, total: int) -> None:
+            progress.update(task, description=step, completed=done, total=total)
+
+        Lab.up(name, network, driver=driver.value, underlay_mtu=underlay_mtu, progress=show)
+    say(f"lab {name} is up ({driver.value}): {summary(network)}")
+
+
+@app.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def execute(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            help="TENANT/PORT -- COMMAND..., or with --host: -- COMMAND...", metavar="[TENANT/PORT] -- COMMAND..."
+        ),
+    ],
+    name: NameOption = DEFAULT_LAB,
+    host: Annotated[str | None, typer.Option("--host", help="Run it in this host instead of a VM.")] = None,
+) -> None:
+    """Run a command inside a VM (or, with --host, a host); its exit code is passed on."""
+    from triptych.lab import Lab
+
+    target = host if host is not None else words[0]
+    command = words if host is not None else words[1:]
+    if command and command[0] == "--":
+        command = command[1:]
+    if not command:
+        raise InputError(f"{target}: no command to run; write for example: triptych lab exec acme/web-1 -- ip addr")
+    raise typer.Exit(Lab.open(name).exec(target, command))
+
+
+@app.command("list")
+def list_labs(output: OutputOption = Format.TABLE) -> None:
+    """Which labs run."""
+    from triptych.lab import Lab
+
+    rows = [
+        {"name": entry.name, "driver": entry.driver, "hosts": entry.hosts, "ports": entry.ports} for entry in Lab.list()
+    ]
+    if not rows and output is Format.TABLE:
+        say("no lab runs")
+        return
+    print_rows("labs", ["name", "driver", "hosts", "ports"], rows, output)
+
+
+@app.command("down")
+def down(
+    name: NameOption = DEFAULT_LAB,
+    everything: Annotated[bool, typer.Option("--all", help="Every lab.")] = False,
+) -> None:
+    """Remove every trace of a lab; one that is not there is no error."""
+    from triptych.lab import Lab
+
+    names = [entry.name for entry in Lab.list()] if everything else [name]
+    for each in names:
+        say(f"lab {each} is down" if Lab.remove(each) else f"lab {each} does not run; nothing to remove")
