@@ -1,102 +1,37 @@
-"""Resolved networks to plain data and back, for the state of a lab.
+"""Networks to plain data and back, for the state of a lab.
 
-A document leaves things out, and a lab must keep what was allocated for them; so this
-holds the resolved nouns, every field of them, and not a document.
+The form is that of a document with everything that was allocated, and beside it the
+one thing that no document says: the generation of each port.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from ipaddress import ip_address, ip_network
-from typing import Any
-
 import msgspec
 
-from triptych.core.addresses import Mac
-from triptych.core.model import (
-    Bum,
-    Host,
-    Kind,
-    L2Gateway,
-    Network,
-    Object,
-    Port,
-    Router,
-    Segment,
-    StaticRoute,
-    Subnet,
-    Tenant,
-)
-
-Plain = dict[str, list[dict[str, object]]]
-
-_CLASSES: dict[Kind, type[Object]] = {
-    Kind.HOST: Host,
-    Kind.TENANT: Tenant,
-    Kind.ROUTER: Router,
-    Kind.SEGMENT: Segment,
-    Kind.PORT: Port,
-    Kind.ROUTE: StaticRoute,
-    Kind.L2_GATEWAY: L2Gateway,
-}
+from triptych.core.model import Document, Network, Port, document_of, parse, resolve
 
 
-def _each(read: Callable[[Any], object]) -> Callable[[Iterable[Any]], tuple[object, ...]]:
-    return lambda items: tuple(read(item) for item in items)
+class Plain(msgspec.Struct, frozen=True):
+    """A network as JSON can hold it; `generations` by tenant and port, those that are not zero."""
 
-
-def _subnet(fields: dict[str, Any]) -> Subnet:
-    return Subnet(**_read(fields))
-
-
-_READERS: dict[str, Callable[[Any], object]] = {
-    "underlay": ip_address,
-    "mac": Mac.parse,
-    "ips": _each(ip_address),
-    "allowed_addresses": _each(ip_network),
-    "subnets": _each(_subnet),
-    "cidr": ip_network,
-    "gateway": ip_address,
-    "bum": Bum,
-    "prefix": ip_network,
-    "via": _each(ip_address),
-}
-"""Fields that are not what JSON makes of them; a name means one thing in all nouns."""
+    document: dict[str, list[dict[str, object]]]
+    generations: dict[str, dict[str, int]] = {}
 
 
 def to_plain(network: Network) -> Plain:
-    """Lists of objects by kind, made of what JSON knows."""
-    plain: Plain = {}
-    for key, item in network.objects.items():
-        plain.setdefault(key.kind.value, []).append(_write(item))
-    return plain
+    """The plain data of a network."""
+    generations: dict[str, dict[str, int]] = {}
+    for port in network.ports:
+        if port.generation:
+            generations.setdefault(port.tenant, {})[port.name] = port.generation
+    return Plain(document_of(network), generations)
 
 
 def from_plain(plain: Plain) -> Network:
-    """The network that `to_plain` was given."""
-    return Network(_CLASSES[Kind(kind)](**_read(fields)) for kind, items in plain.items() for fields in items)
-
-
-def _write(item: msgspec.Struct) -> dict[str, object]:
-    return {name: _write_value(getattr(item, name)) for name in item.__struct_fields__}
-
-
-def _write_value(value: object) -> object:
-    match value:
-        case None | bool() | int():
-            return value
-        case msgspec.Struct():
-            return _write(value)
-        case tuple():
-            return [_write_value(item) for item in value]
-        case Bum():
-            return value.value
-        case _:
-            return str(value)
-
-
-def _read(fields: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _READERS[name](value) if name in _READERS and value is not None else value
-        for name, value in fields.items()
-    }
+    """The network that `to_plain` was given; DocumentError when somebody else wrote the data."""
+    network = resolve(parse([Document("state of the lab", plain.document)]))
+    objects = []
+    for item in network:
+        raised = plain.generations.get(item.tenant, {}).get(item.name, 0) if isinstance(item, Port) else 0
+        objects.append(msgspec.structs.replace(item, generation=raised) if raised else item)
+    return Network(objects)

@@ -18,7 +18,7 @@ import msgspec
 
 from triptych.core.model import Network
 from triptych.errors import DataPlaneError, InputError, NotFoundError
-from triptych.lab.codec import from_plain, to_plain
+from triptych.lab.codec import Plain, from_plain, to_plain
 from triptych.lab.names import check_lab
 from triptych.lab.plan import Options
 
@@ -31,7 +31,7 @@ class Declared(msgspec.Struct, frozen=True):
     """A network and options, as they are on disk."""
 
     options: Options
-    network: dict[str, list[dict[str, object]]]
+    network: Plain
 
     @classmethod
     def of(cls, network: Network, options: Options) -> Declared:
@@ -39,13 +39,8 @@ class Declared(msgspec.Struct, frozen=True):
         return cls(options, to_plain(network))
 
     def read(self) -> Network:
-        """The network itself; DataPlaneError when somebody else wrote what is there."""
-        try:
-            return from_plain(self.network)
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataPlaneError(
-                f"lab: the network in its state cannot be read: {error!r}; take the lab down"
-            ) from error
+        """The network itself; DocumentError when somebody else wrote what is there."""
+        return from_plain(self.network)
 
 
 class State(msgspec.Struct, frozen=True):

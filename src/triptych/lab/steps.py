@@ -136,7 +136,8 @@ def _vm(before: Plan, after: Plan, old: VmSpec | None, new: VmSpec) -> Iterator[
             yield op.MakeTap(host.namespace, new.port.interface, new.name)
     else:
         yield from _machine(before, host, old, new, new.namespace)
-    yield op.Attach(new.host, new.port)
+    if old is None or (old.host, old.port) != (new.host, new.port):
+        yield op.Attach(new.host, new.port)
 
 
 def _machine(before: Plan, host: HostSpec, old: VmSpec | None, new: VmSpec, namespace: str) -> Iterator[op.Operation]:
@@ -144,7 +145,9 @@ def _machine(before: Plan, host: HostSpec, old: VmSpec | None, new: VmSpec, name
     link = new.port.interface
     if old is None:
         yield op.MakeNamespace(namespace, op.Profile.VM)
-    elif old.mac != new.mac:
+    if new.forward != (old is not None and old.forward):
+        yield op.SetForwarding(namespace, new.forward)
+    if old is not None and old.mac != new.mac:
         # The link-local address follows the MAC; a new link is how guests see a new NIC.
         yield op.Detach(before.hosts[old.host], old.name)
         yield op.RemoveLink(before.hosts[old.host].namespace, link)
@@ -176,8 +179,6 @@ def _inside(old: VmSpec | None, new: VmSpec, namespace: str) -> Iterator[op.Oper
             yield op.AddDefault(namespace, ETH0, gateway.version, gateway)
     for version in {gateway.version for gateway in gateways} - {gateway.version for gateway in new.gateways}:
         yield op.RemoveDefault(namespace, version)
-    if new.forward != (old is not None and old.forward):
-        yield op.SetForwarding(namespace, new.forward)
 
 
 def _remove_vm(host: HostSpec, vm: VmSpec) -> Iterator[op.Operation]:
