@@ -106,5 +106,7 @@ __all__ = [
     "document_of",
     "load_declarations",
     "load_network",
+    "read_json",
+    "read_yaml",
     "yaml_of",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_right
+from bisect import bisect_left
 
 from triptych.core.model.nodes import Block, Items
 from triptych.documents.limits import MAX_DEPTH, MAX_VALUES, UnreadableError, too_deep, too_many
@@ -37,7 +37,7 @@ class _Reader:
         self.newlines = [match.start() for match in re.finditer("\n", text)]
 
     def line(self, at: int) -> int:
-        return bisect_right(self.newlines, at) + 1
+        return bisect_left(self.newlines, at) + 1
 
     def wrong(self, problem: str) -> UnreadableError:
         return UnreadableError(f"is not JSON: {problem}", _HINT, self.line(self.at))

@@ -64,50 +64,72 @@ def _refuse_extras(event: yaml.NodeEvent, line: int) -> None:
         raise UnreadableError(f"has a tag {tag!r}", "remove it; plain text, numbers and true or false are enough", line)
 
 
-def _build(events: Iterator[yaml.Event]) -> list[object]:
-    documents: list[object] = []
-    stack: list[Block | Items] = []
-    keys: list[str | None] = []
-    lines: list[int] = []
-    count = 0
-    for event in events:
-        if not isinstance(event, (yaml.NodeEvent, yaml.CollectionEndEvent)):
-            continue
-        line = event.start_mark.line + 1  # type: ignore[union-attr]
-        value: object
-        if isinstance(event, yaml.CollectionEndEvent):
-            value = stack.pop()
-            line = value.line
-            keys.pop()
-            lines.pop()
+class _Builder:
+    """The containers that are open, each with the key that waits for its value."""
+
+    def __init__(self) -> None:
+        self.documents: list[object] = []
+        self.stack: list[Block | Items] = []
+        self.keys: list[str | None] = []
+        self.lines: list[int] = []
+        self.values = 0
+
+    @property
+    def wants_key(self) -> bool:
+        """Whether a mapping is open that waits for its next key."""
+        return bool(self.keys) and self.keys[-1] is None and isinstance(self.stack[-1], Block)
+
+    def scalar(self, event: yaml.ScalarEvent, line: int) -> None:
+        if self.wants_key:
+            self.keys[-1] = event.value
+            self.lines[-1] = line
         else:
-            _refuse_extras(event, line)
-            count += 1
-            if count > MAX_VALUES:
-                raise too_many(line)
-            if not isinstance(event, yaml.ScalarEvent):
-                if len(stack) == MAX_DEPTH:
-                    raise too_deep(line)
-                if stack and isinstance(stack[-1], Block) and keys[-1] is None:
-                    raise UnreadableError("has a list or mapping as a key", "use a plain word as the key", line)
-                stack.append(Block(line) if isinstance(event, yaml.MappingStartEvent) else Items(line))
-                keys.append(None)
-                lines.append(line)
-                continue
-            if stack and isinstance(stack[-1], Block) and keys[-1] is None:
-                keys[-1] = event.value
-                lines[-1] = line
-                continue
-            value = _plain(event.value) if event.implicit[0] else event.value
-        if not stack:
-            documents.append(value)
-            continue
-        parent = stack[-1]
+            self.take(_plain(event.value) if event.implicit[0] else event.value, line)
+
+    def start(self, container: Block | Items) -> None:
+        if len(self.stack) == MAX_DEPTH:
+            raise too_deep(container.line)
+        if self.wants_key:
+            raise UnreadableError("has a list or mapping as a key", "use a plain word as the key", container.line)
+        self.stack.append(container)
+        self.keys.append(None)
+        self.lines.append(container.line)
+
+    def end(self) -> None:
+        container = self.stack.pop()
+        self.keys.pop()
+        self.lines.pop()
+        self.take(container, container.line)
+
+    def take(self, value: object, line: int) -> None:
+        """Put a finished value where it belongs."""
+        if not self.stack:
+            self.documents.append(value)
+            return
+        parent = self.stack[-1]
         if isinstance(parent, Items):
             parent.put(value, line)
         else:
-            key = keys[-1]
+            key = self.keys[-1]
             assert key is not None
-            parent.put(key, value, lines[-1])
-            keys[-1] = None
-    return documents
+            parent.put(key, value, self.lines[-1])
+            self.keys[-1] = None
+
+
+def _build(events: Iterator[yaml.Event]) -> list[object]:
+    builder = _Builder()
+    for event in events:
+        if not isinstance(event, yaml.NodeEvent):
+            if isinstance(event, yaml.CollectionEndEvent):
+                builder.end()
+            continue
+        line = event.start_mark.line + 1  # type: ignore[union-attr]
+        _refuse_extras(event, line)
+        builder.values += 1
+        if builder.values > MAX_VALUES:
+            raise too_many(line)
+        if isinstance(event, yaml.ScalarEvent):
+            builder.scalar(event, line)
+        else:
+            builder.start(Block(line) if isinstance(event, yaml.MappingStartEvent) else Items(line))
+    return builder.documents

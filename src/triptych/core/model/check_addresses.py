@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from triptych.core.addresses import IP, Mac
-from triptych.core.model.declarations import DeclaredPort, DeclaredSegment, DeclaredSubnet
+from triptych.core.model.declarations import Declared, DeclaredPort, DeclaredSegment, DeclaredSubnet
 from triptych.core.model.nouns import Key, Kind
 from triptych.core.model.prefixes import PrefixIndex, is_edge, overlaps
 from triptych.core.model.world import World
@@ -53,10 +53,10 @@ class _Members:
 
     def __init__(self, segment: DeclaredSegment, world: World) -> None:
         router = world.router(segment.tenant, segment.router)
-        self.macs: dict[Mac, str] = {}
+        self.macs: dict[Mac, Declared | str] = {}
         if router is not None and router.mac is not None:
-            self.macs[router.mac] = str(router.key)
-        self.ips: dict[IP, str] = {}
+            self.macs[router.mac] = router
+        self.ips: dict[IP, Declared | str] = {}
         if segment.router is not None:
             # Without a router the gateway is nobody yet: a port may be it.
             for subnet in segment.subnets or ():
@@ -82,9 +82,9 @@ def check_ports(world: World) -> None:
 
 
 def _take_mac(port: DeclaredPort, mac: Mac, segment: DeclaredSegment, held: _Members, world: World) -> None:
-    owner = held.macs.setdefault(mac, str(port.key))
-    if owner != str(port.key):
-        problem = f"is also that of {owner} in {segment.key}"
+    owner = held.macs.setdefault(mac, port)
+    if owner is not port:
+        problem = f"is also that of {_who(owner)} in {segment.key}"
         world.faults.add(port.key, port.origin, ("mac",), mac, problem, "give another, or leave it out")
 
 
@@ -93,9 +93,9 @@ def _take_ip(port: DeclaredPort, number: int, ip: IP, segment: DeclaredSegment, 
         world.faults.add(port.key, port.origin, ("ips", number), ip, problem, remedy)
 
     subnet = held.subnets.find(ip)
-    owner = held.ips.setdefault(ip, str(port.key))
-    if owner != str(port.key):
-        refuse(f"is also that of {owner} in {segment.key}", "give another, or leave ips out")
+    owner = held.ips.setdefault(ip, port)
+    if owner is not port:
+        refuse(f"is also that of {_who(owner)} in {segment.key}", "give another, or leave ips out")
     elif subnet is None:
         if "subnets" not in segment.origin.refused:
             refuse(f"is in no subnet of {segment.key}", _offer(segment))
@@ -103,6 +103,10 @@ def _take_ip(port: DeclaredPort, number: int, ip: IP, segment: DeclaredSegment, 
         edge = is_edge(ip, subnet.cidr)
         if edge:
             refuse(f"is the {edge} address of {subnet.cidr}", "give a host address of the subnet")
+
+
+def _who(owner: Declared | str) -> str:
+    return owner if isinstance(owner, str) else str(owner.key)
 
 
 def _offer(segment: DeclaredSegment) -> str:

@@ -72,7 +72,7 @@ class Faults:
         if not self._suggestions:
             return None
         self._suggestions -= 1
-        matches = get_close_matches(word[:_LONGEST_VALUE], islice(words, _CANDIDATES), n=1, cutoff=0.75)
+        matches = get_close_matches(word[:_LONGEST_VALUE], islice(words, _CANDIDATES), n=1, cutoff=0.66)
         return matches[0] if matches else None
 
     def all(self) -> list[Fault]:

@@ -40,7 +40,14 @@ SPECIAL: tuple[tuple[str, IPNetwork], ...] = tuple(
 )
 """Ranges that no port, gateway or host may be in: routers never forward to them (docs/explanation/forwarding.md)."""
 
-_RANGES = tuple((net.version, int(net.network_address), int(net.broadcast_address), what, net) for what, net in SPECIAL)
+_RANGES = {
+    version: tuple(
+        (int(net.network_address), int(net.broadcast_address), what, net)
+        for what, net in SPECIAL
+        if net.version == version
+    )
+    for version in (4, 6)
+}
 
 
 class RefusedError(Exception):
@@ -73,8 +80,8 @@ def raise_all(refusals: list[RefusedError]) -> None:
 def special(network: IPNetwork) -> tuple[str, IPNetwork] | None:
     """The special range that a prefix lies in or overlaps, and what it is called."""
     first, last = int(network.network_address), int(network.broadcast_address)
-    for version, low, high, what, range_ in _RANGES:
-        if version == network.version and first <= high and low <= last:
+    for low, high, what, range_ in _RANGES[network.version]:
+        if first <= high and low <= last:
             return what, range_
     return None
 
@@ -124,8 +131,8 @@ def ip(value: object) -> IP:
     except ValueError:
         raise RefusedError(text, "is not an IP address", "give one like '10.0.1.11' or 'fd00:1::11'") from None
     number = int(found)
-    for version, low, high, what, _ in _RANGES:
-        if version == found.version and low <= number <= high:
+    for low, high, what, _ in _RANGES[found.version]:
+        if low <= number <= high:
             raise RefusedError(text, f"is {what}", "give a unicast address that can be routed")
     return found
 

@@ -149,7 +149,22 @@ SHAPES: dict[Kind, Shape] = {
 }
 
 
-def unknown(faults: Faults, label: str, origin: Origin, key: object, known: Iterable[str], what: str) -> str | None:
+class _Label(NamedTuple):
+    """What to call an object in a message; worked out only when there is one."""
+
+    kind: Kind
+    node: Mapping[str, object]
+    number: int
+
+    def __str__(self) -> str:
+        parts = [self.node.get(key) for key in SHAPES[self.kind].identity]
+        if not all(isinstance(part, str) and part for part in parts):
+            return f"{self.kind.value}[{self.number}]"
+        tenant, *rest = [str(part) for part in parts]
+        return f"{self.kind.singular} {tenant}/{' '.join(rest)}" if rest else f"{self.kind.singular} {tenant}"
+
+
+def unknown(faults: Faults, label: object, origin: Origin, key: object, known: Iterable[str], what: str) -> str | None:
     """Record a key that the format does not have; the known one that was probably meant."""
     words = list(known)
     meant = faults.closest(str(key), words)
@@ -161,7 +176,7 @@ def unknown(faults: Faults, label: str, origin: Origin, key: object, known: Iter
 def read_object(kind: Kind, node: Mapping[str, object], source: str, number: int, faults: Faults) -> Declared | None:
     """One object of a list, with the faults of its fields; None when its identity cannot be made out."""
     shape = SHAPES[kind]
-    label = _label(kind, shape, node, number)
+    label = _Label(kind, node, number)
     origin = Origin(source, node)
     values: dict[str, Any] = {}
     refused: set[str] = set()
@@ -192,11 +207,3 @@ def read_object(kind: Kind, node: Mapping[str, object], source: str, number: int
     if any(key not in values for key in shape.identity):
         return None
     return shape.make(origin=Origin(source, node, frozenset(refused)) if refused else origin, **values)
-
-
-def _label(kind: Kind, shape: Shape, node: Mapping[str, object], number: int) -> str:
-    parts = [node.get(key) for key in shape.identity]
-    if not all(isinstance(part, str) for part in parts):
-        return f"{kind.value}[{number}]"
-    tenant, *rest = [str(part) for part in parts]
-    return f"{kind.singular} {tenant}/{' '.join(rest)}" if rest else f"{kind.singular} {tenant}"
