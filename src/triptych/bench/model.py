@@ -109,7 +109,10 @@ class RowRate(msgspec.Struct, frozen=True):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """Where the kernel's time went in one scenario and workload: (percent of all CPUs, symbol), largest first."""
+    """Where the kernel's time went in one scenario and workload: (percent, symbol), largest first.
+
+    The percentage is of what measures and forwards, idling included; not of what else the machine did.
+    """
 
     scenario: str
     workload: str

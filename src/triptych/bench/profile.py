@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from triptych.bench.processes import call, need, running, wait_for
 from triptych.bench.rounds import Progress
 from triptych.bench.scenarios import SCENARIOS, Pair
 from triptych.bench.workloads import WORKLOADS
+from triptych.bench.workloads.blast import NAME as BLAST_NAME
 
 UNDER = ("tcp_stream", "udp_small", "tcp_pingpong_one_cpu")
 _EVENT = "cpu-clock"  # virtual machines often have no counters of cycles
@@ -36,4 +38,11 @@ def _record(pair: Pair, workload: str, seconds: float) -> tuple[tuple[float, str
             wait_for("the file of perf record", data.exists, recorder)
             WORKLOADS[workload].measure(pair, seconds)
         report = ["perf", "report", "-i", str(data), "--stdio", "--no-children", "--percent-limit", "0.2"]
-        return perf_report(call([*report, "--sort", "symbol"], timeout=120))
+        ours = ["--comms", ",".join(_names()), "--percentage", "relative", "--sort", "symbol"]
+        return perf_report(call([*report, *ours], timeout=120))
+
+
+def _names() -> list[str]:
+    """The names of what measures and forwards; whatever else the machine does is left out."""
+    soft = [f"ksoftirqd/{number}" for number in range(os.cpu_count() or 1)]
+    return ["iperf3", "sockperf", BLAST_NAME, "ovs-vswitchd", "swapper", *soft]

@@ -39,7 +39,7 @@ def statistics() -> Iterator[None]:
 
 
 def counts(directory: Path) -> dict[str, dict[str, int]]:
-    """The statistics of every program pinned below a directory, by its path there."""
+    """The statistics of every program pinned below a directory, by the name of its pin."""
     found = {}
     for path in sorted(directory.rglob("*")):
         if path.is_dir():
@@ -48,7 +48,7 @@ def counts(directory: Path) -> dict[str, dict[str, int]]:
         try:
             if str(Path(f"/proc/self/fd/{fd}").readlink()) == "anon_inode:bpf-prog":
                 facts = fdinfo(Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="ascii"))
-                found[str(path.relative_to(directory))] = facts
+                found[path.name] = facts
         finally:
             os.close(fd)
     return found

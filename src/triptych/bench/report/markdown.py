@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from triptych.bench.model import Run
 from triptych.bench.report.content import Grid, grids, title_of
 
-_SHOWN_SYMBOLS = 12
+_SHOWN_SYMBOLS = 24
 
 
 def render(run: Run, pictures: Sequence[str] = ()) -> str:
