@@ -18,7 +18,7 @@ from triptych.errors import InputError, NotFoundError, PrivilegeError, TriptychE
 from triptych.lab import machines, names, planes, state
 from triptych.lab.apply import Progress, no_progress
 from triptych.lab.change import Changed, change, demolish, traces
-from triptych.lab.plan import Options, make_plan
+from triptych.lab.plan import HostSpec, Options, make_plan
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -140,9 +140,7 @@ class Lab:
 
     def driver(self, host: str) -> OpenDriver:
         """The data plane of a host: `with lab.driver("h1") as driver:`."""
-        spec = self.plan.hosts.get(host)
-        if spec is None:
-            raise self._unknown(host)
+        spec = self._host(host)
         if self.options.driver == "sim":
             ports = [vm.port for vm in self.plan.vms.values() if vm.host == host]
             return OpenDriver(planes.sim_driver(spec, ports, self.plan.vteps, self.tables(host)))
@@ -151,14 +149,20 @@ class Lab:
 
     def tables(self, host: str) -> TableSet:
         """The rows that a host should have; NotFoundError for an unknown host."""
-        if host not in self.plan.hosts:
-            raise self._unknown(host)
-        return host_rows(self.network, host)
+        return host_rows(self.network, self._host(host).name)
 
     def actual(self, host: str) -> TableSet:
         """The rows that a host has in its data plane."""
-        with self.driver(host) as driver:
-            return driver.load()
+        if self.options.driver == "sim":
+            with self.driver(host) as driver:
+                return driver.load()
+        _need_root(self.name, self.options.driver)
+        return planes.pinned_rows(self._host(host))
+
+    def _host(self, name: str) -> HostSpec:
+        if name not in self.plan.hosts:
+            raise self._unknown(name)
+        return self.plan.hosts[name]
 
     def _unknown(self, target: str) -> NotFoundError:
         known = [*self.plan.hosts, *self.plan.vms]

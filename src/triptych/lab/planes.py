@@ -27,6 +27,14 @@ def ebpf_driver(host: HostSpec) -> Driver:
     return EbpfDriver(host.config, netns=host.namespace, pin_dir=pin_directory(host), underlay=UNDERLAY)
 
 
+def pinned_rows(host: HostSpec) -> TableSet:
+    """The rows in a host's eBPF data plane, read beside whoever has it open."""
+    from triptych.drivers.ebpf import PinnedPlane
+
+    with PinnedPlane(pin_directory(host), host.namespace) as plane:
+        return plane.load()
+
+
 def sim_driver(host: HostSpec, ports: Sequence[LocalPort], vteps: Sequence[IP], rows: TableSet) -> Driver:
     """A simulated data plane of a host in this process, with everything in it; not yet opened."""
     from triptych.drivers.sim import SimDriver

@@ -66,7 +66,9 @@ def _common(one: Plan, other: Plan) -> Plan:
 def _steps(old: Plan, new: Plan) -> Iterator[op.Operation]:
     yield from _spine(old, new)
     for name, host in new.hosts.items():
-        yield from _host(new, old.hosts.get(name), host)
+        yield from _host(new.spine, old.hosts.get(name), host)
+    for host in new.hosts.values():
+        yield op.OpenPlane(host)
     everybody = tuple(dict.fromkeys(old.vteps + new.vteps))
     for name in new.hosts:
         yield op.SetVteps(name, everybody)
@@ -95,15 +97,14 @@ def _spine(old: Plan, new: Plan) -> Iterator[op.Operation]:
         yield op.SetMtu(new.spine, BRIDGE, new.mtu)
 
 
-def _host(plan: Plan, old: HostSpec | None, new: HostSpec) -> Iterator[op.Operation]:
-    """A host that is new, or the differences of one that was there; its data plane is opened either way."""
+def _host(spine: str | None, old: HostSpec | None, new: HostSpec) -> Iterator[op.Operation]:
+    """A host that is new, or the differences of one that was there."""
+    assert spine is not None
     if old is None:
-        assert plan.spine is not None
         yield op.MakeNamespace(new.namespace, op.Profile.HOST)
-        yield op.MakeUplink(plan.spine, new.spine_link, new.name, new.namespace, new.mtu)
+        yield op.MakeUplink(spine, new.spine_link, new.name, new.namespace, new.mtu)
     elif old.mtu != new.mtu:
-        assert plan.spine is not None
-        yield op.SetMtu(plan.spine, new.spine_link, new.mtu)
+        yield op.SetMtu(spine, new.spine_link, new.mtu)
         yield op.SetMtu(new.namespace, UNDERLAY, new.mtu)
     before = None if old is None else old.address
     if before != new.address:
@@ -111,7 +112,6 @@ def _host(plan: Plan, old: HostSpec | None, new: HostSpec) -> Iterator[op.Operat
         if before is not None:
             yield op.RemoveAddress(new.namespace, UNDERLAY, before)
         yield op.AddDefault(new.namespace, UNDERLAY, new.address.version)
-    yield op.OpenPlane(new)
 
 
 def _vm(before: Plan, after: Plan, old: VmSpec | None, new: VmSpec) -> Iterator[op.Operation]:
