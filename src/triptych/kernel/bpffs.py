@@ -73,6 +73,8 @@ class Lock:
 
     def release(self) -> None:
         """Let others have it."""
+        # Closing alone is not enough: a child between fork and exec may hold a copy of the descriptor.
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
         os.close(self._fd)
 
 

@@ -1,0 +1,166 @@
+"""A host with two VMs in network namespaces, for the tests of the eBPF driver."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from pyroute2 import IPRoute, netns
+
+from triptych.core.addresses import Mac
+from triptych.core.local import HostConfig, LocalPort
+from triptych.core.tables import Location, LocationKind, Neighbor, TableSet
+from triptych.drivers.base import reconcile
+from triptych.drivers.ebpf.driver import EbpfDriver
+from triptych.kernel import bpffs
+from triptych.kernel.netdev import Netdev
+
+T = TypeVar("T")
+VNI = 10010
+SO_MAX_PACING_RATE = 47  # include/uapi/asm-generic/socket.h; the socket module does not name it
+VTEP = ip_address("192.0.2.1")
+MACS = {"a": Mac.parse("02:00:00:00:01:01"), "b": Mac.parse("02:00:00:00:01:02")}
+IPS = {"a": ip_address("10.0.1.11"), "b": ip_address("10.0.1.12")}
+ANSWERED = "3 packets transmitted, 3 received"
+"""What `World.ping` says when all is well."""
+PORTS = {
+    name: LocalPort(f"acme/{name}", f"port-{name}", VNI, MACS[name], (IPS[name],), (ip_network("10.9.0.0/16"),))
+    for name in "ab"
+}
+ROWS = TableSet.of(
+    [
+        *(Location(VNI, MACS[name], LocationKind.VTEP, VTEP).row() for name in "ab"),
+        *(Neighbor(VNI, IPS[name], MACS[name]).row() for name in "ab"),
+    ]
+)
+_numbers = itertools.count()
+
+
+class World:
+    """One host namespace with an underlay interface, and a namespace with `eth0` for each of two VMs."""
+
+    def __init__(self, programs: Path) -> None:
+        self._programs = programs
+        base = f"tri-{os.getpid()}-{next(_numbers)}"
+        self.host = f"{base}-h"
+        self.vms = {name: f"{base}-{name}" for name in "ab"}
+        self.pin_dir = bpffs.ROOT / self.host
+        self._spaces: dict[str, Netdev] = {}
+        self._drivers: list[EbpfDriver] = []
+
+    def __enter__(self) -> Self:
+        try:
+            for name in (self.host, *self.vms.values()):
+                netns.create(name)
+                self._spaces[name] = Netdev(name)
+            self._wire()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for driver in self._drivers:
+            driver.close()
+        for name, space in self._spaces.items():
+            space.close()
+            netns.remove(name)
+        shutil.rmtree(self.pin_dir, ignore_errors=True)
+
+    def netdev(self, name: str) -> Netdev:
+        """The links of a namespace."""
+        return self._spaces[name]
+
+    def run(self, name: str, call: Callable[[], T]) -> T:
+        """The result of a call made inside a namespace."""
+        return self._spaces[name].run(call)
+
+    def driver(self, **options: Any) -> EbpfDriver:
+        """A driver of the host, not yet opened; it is closed with the world."""
+        made = EbpfDriver(
+            HostConfig(self.host, VTEP), netns=self.host, pin_dir=self.pin_dir, programs=self._programs, **options
+        )
+        self._drivers.append(made)
+        return made
+
+    def ping(self, count: int = 3, every: str = "0.01") -> str:
+        """How many of so many echo requests from a to b were answered, as ping says it."""
+        command = ["nsenter", f"--net=/run/netns/{self.vms['a']}", "ping", "-q", "-i", every, "-c", str(count)]
+        done = subprocess.run([*command, "-W", "10", str(IPS["b"])], capture_output=True, text=True, check=False)
+        line = next(line for line in done.stdout.splitlines() if "transmitted" in line)
+        return line.split(" received")[0] + " received"
+
+    def tcp(self) -> tuple[socket.socket, socket.socket]:
+        """A connection from a to b: the sending and the receiving end."""
+        listener = self.run(self.vms["b"], lambda: socket.create_server((str(IPS["b"]), 0)))
+        with listener:
+            where = listener.getsockname()
+            sender = self.run(self.vms["a"], lambda: socket.create_connection(where, timeout=30))
+            receiver, _ = listener.accept()
+        receiver.settimeout(30)
+        # A busy stream without taking the machine's processors from what is tested.
+        sender.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, 25_000_000)
+        return sender, receiver
+
+    def frames_sent(self) -> int:
+        """Frames that the two VMs have put on their wires, as the host's ends count them."""
+
+        def count() -> int:
+            with IPRoute() as ip:
+                links = [ip.link("get", ifname=f"port-{name}")[0] for name in "ab"]
+                return sum(int(link.get("stats64")["rx_packets"]) for link in links)
+
+        return self.run(self.host, count)
+
+    def send_frame(self, name: str, frame: bytes) -> None:
+        """Put a raw frame on a VM's interface."""
+
+        def send() -> None:
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+                raw.bind(("eth0", 0))
+                raw.send(frame)
+
+        self.run(self.vms[name], send)
+
+    def _wire(self) -> None:
+        def host() -> None:
+            with IPRoute() as ip:
+                ip.link("add", ifname="underlay", kind="veth", peer={"ifname": "spine"})
+                underlay = ip.link_lookup(ifname="underlay")[0]
+                ip.addr("add", index=underlay, address=str(VTEP), prefixlen=24)
+                for name, space in self.vms.items():
+                    peer = {"ifname": "eth0", "net_ns_fd": space, "address": str(MACS[name])}
+                    ip.link("add", ifname=f"port-{name}", kind="veth", peer=peer)
+                for link in ("underlay", "spine", "port-a", "port-b"):
+                    ip.link("set", index=ip.link_lookup(ifname=link)[0], state="up")
+
+        def machine(name: str) -> None:
+            other = "b" if name == "a" else "a"
+            # Nothing but what a test sends: IPv6 would announce itself.
+            Path("/proc/sys/net/ipv6/conf/eth0/disable_ipv6").write_text("1")
+            with IPRoute() as ip:
+                index = ip.link_lookup(ifname="eth0")[0]
+                ip.link("set", index=index, state="up")
+                ip.addr("add", index=index, address=str(IPS[name]), prefixlen=24)
+                ip.neigh("add", dst=str(IPS[other]), lladdr=str(MACS[other]), ifindex=index, state="permanent")
+
+        self.run(self.host, host)
+        for name, space in self.vms.items():
+            self.run(space, lambda name=name: machine(name))  # type: ignore[misc]
+
+
+def wired(driver: EbpfDriver) -> EbpfDriver:
+    """The driver, opened, with both VMs attached and all rows in place."""
+    driver.open()
+    driver.set_vteps([VTEP, ip_address("192.0.2.2")])
+    for port in PORTS.values():
+        driver.attach(port)
+    reconcile(driver, ROWS)
+    return driver
