@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDS_ROOT = frozenset({"dataplane", "system"})
@@ -21,6 +22,16 @@ NEEDS_ROOT = frozenset({"dataplane", "system"})
 _NAMESPACES = Path("/run/netns")
 _LINKS = Path("/sys/class/net")
 _PINS = Path("/sys/fs/bpf")
+
+# A shared or slow machine is no fault: work is counted, not timed. In CI the same examples every time.
+settings.register_profile(
+    "triptych",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=os.environ.get("CI") == "true",
+    print_blob=True,
+)
+settings.load_profile("triptych")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
