@@ -13,7 +13,7 @@ from triptych.bench.processes import call, need, running, wait_for
 from triptych.bench.rounds import Progress
 from triptych.bench.scenarios import SCENARIOS, Pair
 from triptych.bench.workloads import WORKLOADS
-from triptych.bench.workloads.blast import NAME as BLAST_NAME
+from triptych.bench.workloads.base import BLAST_NAME
 
 UNDER = ("tcp_stream", "udp_small", "tcp_pingpong_one_cpu")
 _EVENT = "cpu-clock"  # virtual machines often have no counters of cycles

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from triptych.bench.model import Options, RowRate
-from triptych.bench.namespaces import World, ip
+from triptych.bench.namespaces import UNDERLAY_MTU, World, ip
 from triptych.bench.openvswitch import Switch, switch
 from triptych.bench.processes import need
 from triptych.bench.rounds import Progress
@@ -78,7 +78,7 @@ def _driver(world: World, parts: tuple[Records, ...]) -> Way:
     from triptych.drivers.ebpf.maps import MapSizes
 
     namespace, pins = world.namespace("h1"), _PINS / world.name("h1")
-    ip(namespace, [f"link add {UNDERLAY_LINK} mtu 1600 type dummy", f"link set {UNDERLAY_LINK} up"])
+    world.cable(namespace, UNDERLAY_LINK, namespace, "tri-far", UNDERLAY_MTU)
     ip(namespace, [f"addr add {_VTEP}/24 dev {UNDERLAY_LINK}"])
     delta, count = delta_of(parts), sum(len(part.keys) for part in parts)
     sizes = MapSizes(**{part.table.name: len(part.keys) for part in parts})

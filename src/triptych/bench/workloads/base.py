@@ -17,6 +17,7 @@ from triptych.bench.processes import read_stat
 from triptych.bench.scenarios import Pair
 
 STREAM_PORT, PINGPONG_PORT, UDP_PORT = 47001, 47002, 47003
+BLAST_NAME = "tri-blast"
 NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 

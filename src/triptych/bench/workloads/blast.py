@@ -14,9 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-from triptych.bench.workloads.base import CpuMeter
+from triptych.bench.workloads.base import BLAST_NAME, CpuMeter
 
-NAME = "tri-blast"
 BATCH = 64
 PAYLOAD = 18  # a 64-byte Ethernet frame with its checksum: 14 + 20 + 8 + 18 + 4
 QUIET_SECONDS = 0.3
@@ -103,7 +102,7 @@ def _timeout(sock: socket.socket, seconds: float) -> None:
 def main(argv: list[str]) -> int:
     """Run one end and print what it counted."""
     what, address, port, *rest = argv
-    Path("/proc/self/comm").write_text(NAME, encoding="ascii")  # so that a profile tells us from others
+    Path("/proc/self/comm").write_text(BLAST_NAME, encoding="ascii")  # so that a profile tells us from others
     result = send(address, int(port), float(rest[0])) if what == "send" else receive(address, int(port))
     sys.stdout.write(json.dumps(result) + "\n")
     return 0
