@@ -14,14 +14,21 @@ from triptych.core.model.nodes import Origin, Path, path_text
 from triptych.errors import Fault
 
 _LONGEST_VALUE = 80
+_LONGEST_SENTENCE = 400
 _SUGGESTIONS = 50
 _CANDIDATES = 2_000
 
 
-def shown(value: object) -> str:
-    """A value as a message shows it: short, on one line."""
+def shown(value: object, longest: int = _LONGEST_VALUE) -> str:
+    """A value as a message shows it: not too long."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def one_line(text: object, longest: int = _LONGEST_VALUE) -> str:
+    """Text that may quote a document, without its line breaks and control characters."""
+    quoted = shown(text, longest)
+    return quoted if quoted.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in quoted)
 
 
 class Faults:
@@ -53,11 +60,11 @@ class Faults:
             if others >= 0:
                 return
         fault = Fault(
-            object=shown(label),
-            field=path_text(path),
+            object=one_line(label),
+            field=one_line(path_text(path)),
             value=shown(value),
-            problem=problem,
-            remedy=remedy,
+            problem=one_line(problem, _LONGEST_SENTENCE),
+            remedy=one_line(remedy, _LONGEST_SENTENCE),
             source=origin.source,
             line=origin.line(path),
         )
