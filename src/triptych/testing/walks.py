@@ -18,6 +18,7 @@ from triptych.core.tables import (
     ROUTES,
     TABLES,
     Delta,
+    Hop,
     Location,
     LocationKind,
     Neighbor,
@@ -103,8 +104,8 @@ class Replica:
     """A copy of the tables that follows deltas step by step and is strict about each.
 
     It raises AssertionError when a delta is not minimal (puts what is there, deletes what
-    is not), and when after any step a row points at nothing: a `neighbors` row at no
-    location, a connected route at no gateway, a next hop at a segment without one.
+    is not), when after any step a row points at nothing, and when after the whole delta one
+    points at the wrong thing (see `dangling` and `mistaken`).
     """
 
     def __init__(self) -> None:
@@ -122,26 +123,51 @@ class Replica:
                     assert rows.pop(key, None) == value, f"{step.table.name} row {key.hex()} deleted, was not so"
             dangling = list(self.dangling())
             assert not dangling, f"after {step.op.value} {step.table.name}: {dangling[0]}"
+        mistaken = list(self.mistaken())
+        assert not mistaken, f"after all: {mistaken[0]}"
 
-    def dangling(self) -> Iterator[str]:
-        """Each row that points at nothing, and at what."""
-        routed = set()
+    def _neighbors(self) -> Iterator[tuple[Neighbor, bytes | None]]:
+        """Each neighbor, and the value of the location that it points at."""
         for key, value in self.rows[NEIGHBORS].items():
             neighbor = Neighbor.unpack(key, value)
-            where = self.rows[LOCATIONS].get(Location.key(neighbor.vni, neighbor.mac))
-            if where is None:
-                yield f"{neighbor} has no location"
-            elif neighbor.flags & NeighborFlag.ROUTER:
-                routed.add(neighbor.vni)
-                if where[0] != LocationKind.ROUTER:
-                    yield f"{neighbor} is a gateway but its location is no router"
+            yield neighbor, self.rows[LOCATIONS].get(Location.key(neighbor.vni, neighbor.mac))
+
+    def _hops(self) -> Iterator[tuple[Route, Hop]]:
+        """Each next hop of each route; that of a connected one is its gateway."""
         for key, value in self.rows[ROUTES].items():
             route = Route.unpack(key, value)
-            for hop in route.hops:
-                if route.kind is RouteKind.CONNECTED and Neighbor.key(hop.vni, hop.ip) not in self.rows[NEIGHBORS]:
-                    yield f"{route}: its gateway has no neighbor"
-                if hop.vni not in routed:
-                    yield f"{route}: segment {hop.vni} has no gateway"
+            yield from ((route, hop) for hop in route.hops)
+
+    def dangling(self) -> Iterator[str]:
+        """Each row that points at nothing: the key that it points at is in no table.
+
+        A `neighbors` row points at a location, a connected route at the neighbor that is its
+        gateway, a next hop at a segment (an address without a port may be one).
+        """
+        segments = {key[:4] for key in self.rows[LOCATIONS]}
+        for neighbor, where in self._neighbors():
+            if where is None:
+                yield f"{neighbor} has no location"
+        for route, hop in self._hops():
+            if route.kind is RouteKind.CONNECTED and Neighbor.key(hop.vni, hop.ip) not in self.rows[NEIGHBORS]:
+                yield f"{route}: its gateway has no neighbor"
+            if hop.vni.to_bytes(4, "big") not in segments:
+                yield f"{route}: segment {hop.vni} has no location"
+
+    def mistaken(self) -> Iterator[str]:
+        """Each row that points at a row of the wrong kind: between steps a key may change what it means."""
+        gateways = set()
+        for neighbor, where in self._neighbors():
+            if neighbor.flags & NeighborFlag.ROUTER:
+                gateways.add((neighbor.vni, neighbor.ip))
+                if where is not None and where[0] != LocationKind.ROUTER:
+                    yield f"{neighbor} is a gateway but its location is no router"
+        routed = {vni for vni, _ in gateways}
+        for route, hop in self._hops():
+            if route.kind is RouteKind.CONNECTED and (hop.vni, hop.ip) not in gateways:
+                yield f"{route}: {hop.ip} is no gateway"
+            if hop.vni not in routed:
+                yield f"{route}: segment {hop.vni} has no gateway"
 
 
 def follow(walk: Walk, compiler: Compiler) -> Iterator[Network]:

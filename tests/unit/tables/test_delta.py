@@ -88,7 +88,9 @@ GATEWAY_ROWS = [routes_to(1, OTHER, 1), gateway(1, "10.0.0.1", OTHER), connected
         ([owns(1, "10.0.0.2", MAC)], "has no location"),
         ([vtep(1, OTHER, "192.0.2.1"), gateway(1, "10.0.0.1", OTHER)], "its location is no router"),
         ([*GATEWAY_ROWS[:2], connected(1, "10.0.0.0/8", 1, "10.0.0.9")], "its gateway has no neighbor"),
-        ([*GATEWAY_ROWS, via(1, "0.0.0.0/0", (2, "10.2.0.1"))], "segment 2 has no gateway"),
+        ([*GATEWAY_ROWS, via(1, "0.0.0.0/0", (2, "10.2.0.1"))], "segment 2 has no location"),
+        ([*GATEWAY_ROWS, vtep(2, MAC, "192.0.2.1"), via(1, "::/0", (2, "fd00::1"))], "segment 2 has no gateway"),
+        ([GATEWAY_ROWS[0], owns(1, "10.0.0.1", OTHER), GATEWAY_ROWS[2]], "10.0.0.1 is no gateway"),
     ],
 )
 def test_the_replica_refuses_a_row_that_points_at_nothing(rows: list[View], complaint: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from triptych.core.compile.declared import Declared
@@ -32,11 +33,17 @@ class Scope(NamedTuple):
         return f"{self.kind.value} {self.id}"
 
 
+# Asked several times for every row that changes, while scopes are few.
+@lru_cache(maxsize=65536)
+def _scope(kind: ScopeKind, raw: bytes) -> Scope:
+    return Scope(kind, int.from_bytes(raw, "big"))
+
+
 def scope_of_key(table: Table, key: bytes) -> Scope:
     """The one scope of the row with that key: `routes` rows are a router's, all others a segment's."""
     if table is ROUTES:
-        return Scope(ScopeKind.ROUTER, int.from_bytes(key[4:8], "big"))
-    return Scope(ScopeKind.SEGMENT, int.from_bytes(key[:4], "big"))
+        return _scope(ScopeKind.ROUTER, key[4:8])
+    return _scope(ScopeKind.SEGMENT, key[:4])
 
 
 def scope_of(row: Row) -> Scope:

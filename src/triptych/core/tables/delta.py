@@ -10,12 +10,11 @@ rows are put nothing is deleted, so whatever an old row points at is there, and 
 new row points at was put a step before. While rows are deleted all values are new ones,
 and what nobody points at any more goes last.
 
-Two things it does not give, because keys stay while what they mean changes. A `locations`
-row that turns from ROUTER to VTEP in place (a port takes over a router's former MAC in the
-delta that takes it from the router) is the port's one step before its gateway's
-`neighbors` row goes. And a segment that moves to another router points at that router one
-or two steps before its routes are there: packets routed in between meet NO_ROUTE. Who must
-not lose them declares the new router with its routes first, in a segment of its own.
+What it does not give: a key may stay while what it means changes. A router's former MAC
+or gateway address that becomes a port's in the same delta is the port's before the routes
+to the old meaning are gone. And a segment that moves to another router points at that
+router one or two steps before its routes are there: packets routed in between meet
+NO_ROUTE. Both pass with the delta; who must not lose a packet makes two changes of it.
 """
 
 from __future__ import annotations
