@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,10 +15,13 @@ from triptych.core.model import Network
 from triptych.core.tables import TableSet
 from triptych.drivers.base import OpenDriver
 from triptych.errors import InputError, NotFoundError, PrivilegeError, TriptychError
+from triptych.kernel.netns import NetnsThread
 from triptych.lab import machines, names, planes, state
 from triptych.lab.apply import Progress, no_progress
 from triptych.lab.change import Changed, change, demolish, traces
 from triptych.lab.plan import HostSpec, Options, make_plan
+
+T = TypeVar("T")
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -137,6 +140,11 @@ class Lab:
     def popen(self, target: str, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
         """Start a command in a VM (`tenant/port`) or a host; `options` are those of subprocess.Popen."""
         return machines.start(self.namespace(target), argv, **options)
+
+    def run(self, target: str, call: Callable[[], T]) -> T:
+        """The result of a Python call in a VM or a host: sockets that it makes stay there."""
+        with NetnsThread(self.namespace(target)) as thread:
+            return thread.run(call)
 
     def driver(self, host: str) -> OpenDriver:
         """The data plane of a host: `with lab.driver("h1") as driver:`."""
