@@ -179,6 +179,21 @@ WORLDS: tuple[World, ...] = (
         ),
     ),
     World(
+        "a former gateway address is a port's",
+        (
+            *BASE,
+            Segment("acme", "web", 10010, "core", (subnet("10.0.1.0/24", "10.0.1.254"),)),
+            port("web-1", "web", "02:00:00:00:01:01", "h1", "10.0.1.1"),
+        ),
+        (
+            vtep(10010, "02:00:00:00:01:01", "192.0.2.1"),
+            owns(10010, "10.0.1.1", "02:00:00:00:01:01"),
+            routes_to(10010, "06:54:00:00:00:01", 1),
+            gateway(10010, "10.0.1.254", "06:54:00:00:00:01"),
+            connected(1, "10.0.1.0/24", 10010, "10.0.1.254"),
+        ),
+    ),
+    World(
         "one segment replicates as it says, another for its L2 gateways",
         (
             *TWO_SEGMENTS,
