@@ -163,7 +163,7 @@ static __always_inline __u32 write_error6(struct tri_scratch *s, const struct tr
 {
 	struct tri_error6 *e = (struct tri_error6 *)s;
 	__u32 payload = sizeof(e->icmp) + quoted;
-	__u32 seed = bpf_htonl(payload) + bpf_htonl(IPPROTO_ICMPV6);
+	__u32 seed = bpf_htons(payload) + bpf_htons(IPPROTO_ICMPV6);
 
 	*(word *)&e->ip = bpf_htonl(0x60000000);
 	e->ip.payload_len = bpf_htons(payload);

@@ -93,7 +93,7 @@ static __always_inline bool write_advert(struct __sk_buff *ctx, const struct tri
 	}
 	/* Addresses and message stand side by side; length and protocol of the pseudo-header are the seed. */
 	sum = bpf_csum_diff(NULL, 0, (__be32 *)&na->ip.saddr, 2 * sizeof(struct tri_ip) + size,
-			    bpf_htonl(size) + bpf_htonl(IPPROTO_ICMPV6));
+			    bpf_htons(size) + bpf_htons(IPPROTO_ICMPV6));
 	na->check = csum_fold(sum);
 	return true;
 }
