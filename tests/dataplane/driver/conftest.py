@@ -22,3 +22,10 @@ def world(programs: Path) -> Iterator[World]:
     """A host with two VMs; nothing of it is left afterwards."""
     with World(programs) as made:
         yield made
+
+
+@pytest.fixture
+def another_world(programs: Path) -> Iterator[World]:
+    """A second host with two VMs, with the same addresses."""
+    with World(programs) as made:
+        yield made

@@ -119,6 +119,33 @@ class World:
 
         return self.run(self.host, count)
 
+    def frames_received(self, name: str) -> int:
+        """Frames that a VM got."""
+
+        def count() -> int:
+            with IPRoute() as ip:
+                return int(ip.link("get", ifname="eth0")[0].get("stats64")["rx_packets"])
+
+        return self.run(self.vms[name], count)
+
+    def qdiscs(self, kind: str) -> int:
+        """How many queueing disciplines of that kind the host has."""
+
+        def count() -> int:
+            with IPRoute() as ip:
+                return sum(found.get("TCA_KIND") == kind for found in ip.get_qdiscs())
+
+        return self.run(self.host, count)
+
+    def lose_vtep(self) -> None:
+        """Take the VTEP address off the host."""
+
+        def remove() -> None:
+            with IPRoute() as ip:
+                ip.addr("del", index=ip.link_lookup(ifname="underlay")[0], address=str(VTEP), prefixlen=24)
+
+        self.run(self.host, remove)
+
     def send_frame(self, name: str, frame: bytes) -> None:
         """Put a raw frame on a VM's interface."""
 

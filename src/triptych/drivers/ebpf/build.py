@@ -18,7 +18,7 @@ from pathlib import Path
 from triptych.errors import EnvironmentError_, MissingToolError
 
 OBJECT = Path(__file__).with_name("objects") / "triptych.bpf.o"
-_SOURCES = Path(__file__).parents[4] / "bpf"
+SOURCES = Path(__file__).parents[4] / "bpf"
 _CLANGS = ("clang", *(f"clang-{version}" for version in range(22, 11, -1)))
 _PACKAGES = "clang, libbpf-dev and linux-libc-dev"
 
@@ -40,7 +40,7 @@ def command(clang: str, source: Path, output: Path) -> list[str]:
     return [clang, *flags, *include, "-c", str(source), "-o", str(output)]
 
 
-def build(sources: Path = _SOURCES, output: Path = OBJECT) -> Path:
+def build(sources: Path = SOURCES, output: Path = OBJECT) -> Path:
     """Compile `sources`/triptych.bpf.c into `output`, which appears whole or not at all.
 
     Raises MissingToolError without clang, EnvironmentError_ with the compiler's words when it refuses.
@@ -63,7 +63,7 @@ def build(sources: Path = _SOURCES, output: Path = OBJECT) -> Path:
 def main() -> int:
     """The command: 0 when compiled, 1 with one message on standard error when not."""
     parser = argparse.ArgumentParser(prog="python -m triptych.drivers.ebpf.build", description=main.__doc__)
-    parser.add_argument("sources", nargs="?", type=Path, default=_SOURCES, help="directory of triptych.bpf.c")
+    parser.add_argument("sources", nargs="?", type=Path, default=SOURCES, help="directory of triptych.bpf.c")
     parser.add_argument("--output", type=Path, default=OBJECT, help="object file to write")
     arguments = parser.parse_args()
     try:
