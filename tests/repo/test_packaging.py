@@ -17,12 +17,22 @@ from tools import check_docs
 from triptych.core.verdicts import REASON_TEXT, Reason
 
 ROOT = Path(__file__).resolve().parents[2]
+TRIPTYCH = Path(sys.executable).with_name("triptych")
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
 _ADDRESS = re.compile(r"[a-z]+://|--(?:extra-)?index|--find-links|^-[ief] |^\s*/|@ ", re.MULTILINE)
 _SHARED_PACKAGES = frozenset(
     "ca-certificates clang ethtool gcc git iperf3 iproute2 iputils-arping iputils-ping kmod libbpf-dev libc6-dev "
     "linux-libc-dev llvm make nftables openvswitch-switch python3 python3-venv sockperf tcpdump traceroute".split()
 )
+
+
+@pytest.fixture
+def page_commands() -> list[tuple[str, str]]:
+    """Commands and their output, as the `console` blocks of all pages show them."""
+    found: list[tuple[str, str]] = []
+    for page in check_docs.pages():
+        found += re.findall(r"```console\n\$ (.*)\n((?:.*\n)*?)```", page.read_text(encoding="utf-8"))
+    return found
 
 
 def requirements() -> list[list[str]]:
@@ -143,6 +153,24 @@ def test_site_shows_every_page() -> None:
     assert [page for page in sorted(decisions) if f"({page.removeprefix('adr/')})" not in index] == []
 
 
+def test_pages_show_what_commands_print(page_commands: list[tuple[str, str]]) -> None:
+    """Every command that a page shows with its output prints exactly that."""
+    assert len(page_commands) >= 5
+    for command, shown in page_commands:
+        program, *words = command.split()
+        assert program == "triptych"
+        done = subprocess.run(
+            [str(TRIPTYCH), *words],
+            cwd=ROOT,
+            env={**os.environ, "COLUMNS": "160"},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        printed = [line.rstrip() for line in done.stdout.rstrip().splitlines()]
+        assert (command, printed, done.stderr) == (command, shown.splitlines(), "")
+
+
 def test_drop_reasons_page_is_complete() -> None:
     """The page of drop reasons lists every number, name and sentence of the program, and no other."""
     page = (ROOT / "docs/reference/drops.md").read_text(encoding="utf-8")
@@ -156,10 +184,10 @@ def test_readme_commands_exist() -> None:
     for page in (ROOT / "README.md", ROOT / "docs/tutorial/first-network.md"):
         for words in re.findall(r"triptych ((?:lab )?[a-z]+)", page.read_text(encoding="utf-8")):
             shown.add(words)
-    assert {"demo", "check", "lab up", "lab exec", "lab down", "tables", "trace", "explain"} <= shown
+    assert {"check", "lab up", "lab exec", "lab down", "tables", "trace", "explain"} <= shown
     for words in sorted(shown):
         done = subprocess.run(
-            [str(Path(sys.executable).with_name("triptych")), *words.split(), "--help"],
+            [str(TRIPTYCH), *words.split(), "--help"],
             check=False,
             capture_output=True,
             text=True,
