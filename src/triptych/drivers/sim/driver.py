@@ -81,6 +81,7 @@ class SimDriver:
 
     def apply(self, delta: Delta) -> Applied:
         """Write and remove rows in the order of change; a refused row never stops the rest."""
+        host = self._host
         done: Counter[Op] = Counter()
         refusals: Counter[tuple[str, str, str]] = Counter()
         for step in delta.steps():
@@ -89,7 +90,7 @@ class SimDriver:
                 if problem is not None:
                     refusals[step.table.name, step.op.value, problem] += 1
                     continue
-                self._host.write(Step(step.op, step.table, {key: value}))
+                host.write(Step(step.op, step.table, {key: value}))
                 done[step.op] += 1
         refused = tuple(Refusal(table, op, rows, message) for (table, op, message), rows in refusals.items())
         return Applied(done[Op.PUT], done[Op.DELETE], refused)
@@ -123,13 +124,13 @@ class SimDriver:
 
     def events(self) -> Mapping[Event, int]:
         """Every event counter, those at zero too."""
-        return {event: self._kernel.events[event] for event in Event}
+        return {event: self._opened.events[event] for event in Event}
 
     def drops(self) -> Sequence[DropCount]:
         """Drops by port and reason, in the order of first occurrence."""
         return [
             DropCount(port, Reason(reason), packets, size)
-            for (port, reason), (packets, size) in self._kernel.drops.items()
+            for (port, reason), (packets, size) in self._opened.drops.items()
         ]
 
     def receive(self, port: str, frame: bytes) -> Outcome:
@@ -149,10 +150,15 @@ class SimDriver:
         return encapsulate(self._host, outcome, vtep)
 
     @property
-    def _host(self) -> Host:
-        host = self._kernel.host
-        if not self._is_open or host is None:
+    def _opened(self) -> SimKernel:
+        if not self._is_open or self._kernel.host is None:
             raise DataPlaneError(f"host {self.config.name}: its sim driver is not open; open it first")
+        return self._kernel
+
+    @property
+    def _host(self) -> Host:
+        host = self._opened.host
+        assert host is not None, "an open kernel has a host"
         return host
 
     def _count(self, outcome: Outcome, port: str, size: int) -> Outcome:
