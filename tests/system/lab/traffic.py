@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from triptych.core.verdicts import Reason
+from triptych.drivers.ebpf import PinnedPlane
 from triptych.kernel.netns import NetnsThread
 from triptych.lab import Lab
+from triptych.lab.planes import pin_directory
 
 T = TypeVar("T")
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -144,8 +146,9 @@ def run(lab: Lab, vm: str, *argv: str) -> str:
 
 def drops(lab: Lab, host: str, port: str, reason: Reason) -> int:
     """How many frames a host dropped for a port and a reason."""
-    with lab.driver(host) as driver:
-        return sum(item.packets for item in driver.drops() if (item.port, item.reason) == (port, reason))
+    spec = lab.plan.hosts[host]
+    with PinnedPlane(pin_directory(spec), spec.namespace) as plane:
+        return sum(item.packets for item in plane.drops() if (item.port, item.reason) == (port, reason))
 
 
 def loss(text: str) -> tuple[int, int]:
