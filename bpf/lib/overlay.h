@@ -124,31 +124,6 @@ static __always_inline bool may_decapsulate(struct __sk_buff *ctx, const struct 
 	return upper == IPPROTO_TCP;
 }
 
-/*
- * The outer IP, UDP and VXLAN and the inner Ethernet header go; the outer Ethernet header
- * takes the inner one's content. The NIC's word on checksums covers one layer less: it is
- * taken down by one level, and what it did not verify stays unverified. A checksum still
- * to be filled in (CHECKSUM_PARTIAL) is the inner one's and stays.
- */
-static __always_inline int decapsulate(struct __sk_buff *ctx, const struct tri_outer *o, const struct ethhdr *inner,
-				       const struct tri_local *local)
-{
-	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET;
-	struct ethhdr *eth;
-
-	if (inner->h_proto != o->protocol)
-		flags |= inner->h_proto == bpf_htons(ETH_P_IP) ? ROOM_DECAP_L3_IPV4 : ROOM_DECAP_L3_IPV6;
-	if (bpf_skb_adjust_room(ctx, -(__s32)o->begin, BPF_ADJ_ROOM_MAC, flags))
-		return TC_ACT_OK;
-	bpf_csum_level(ctx, BPF_CSUM_LEVEL_DEC);
-	eth = at(ctx, 0, sizeof(*eth));
-	if (!eth)
-		return drop(ctx, UNDERLAY, TRI_REASON_ENCAP_FAILED);
-	*eth = *inner;
-	count(TRI_EVENT_DECAP, 1);
-	return deliver(ctx, local);
-}
-
 /* The device does it, and the tunnel program decides again; a trace is told already. */
 static __always_inline int leave_to_device(struct __sk_buff *ctx, __be32 vni, const struct tri_fate *fate)
 {
@@ -161,6 +136,31 @@ static __always_inline int leave_to_device(struct __sk_buff *ctx, __be32 vni, co
 	}
 	tell(ctx, &decision);
 	return TC_ACT_OK;
+}
+
+/*
+ * The outer IP, UDP and VXLAN and the inner Ethernet header go; the outer Ethernet header
+ * takes the inner one's content. The NIC's word on checksums covers one layer less: it is
+ * taken down by one level, and what it did not verify stays unverified. A checksum still
+ * to be filled in (CHECKSUM_PARTIAL) is the inner one's and stays.
+ */
+static __always_inline int decapsulate(struct __sk_buff *ctx, const struct tri_outer *o, const struct ethhdr *inner,
+				       const struct tri_fate *fate)
+{
+	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET;
+	struct ethhdr *eth;
+
+	if (inner->h_proto != o->protocol)
+		flags |= inner->h_proto == bpf_htons(ETH_P_IP) ? ROOM_DECAP_L3_IPV4 : ROOM_DECAP_L3_IPV6;
+	if (bpf_skb_adjust_room(ctx, -(__s32)o->begin, BPF_ADJ_ROOM_MAC, flags))
+		return leave_to_device(ctx, 0, fate);
+	bpf_csum_level(ctx, BPF_CSUM_LEVEL_DEC);
+	eth = at(ctx, 0, sizeof(*eth));
+	if (!eth)
+		return drop(ctx, UNDERLAY, TRI_REASON_ENCAP_FAILED);
+	*eth = *inner;
+	count(TRI_EVENT_DECAP, 1);
+	return deliver(ctx, fate->local);
 }
 
 static __always_inline int pass(struct __sk_buff *ctx)
@@ -200,7 +200,7 @@ static __always_inline int underlay(struct __sk_buff *ctx, const struct tri_conf
 		return drop(ctx, UNDERLAY, TRI_REASON_VLAN_TAGGED);
 	fate = fate_of(vni, inner.h_dest);
 	if (fate.local && may_decapsulate(ctx, cfg, &o, fate.local, inner.h_proto))
-		return decapsulate(ctx, &o, &inner, fate.local);
+		return decapsulate(ctx, &o, &inner, &fate);
 	if (fate.local || fate.flood)
 		return leave_to_device(ctx, vni, &fate);
 	return drop(ctx, UNDERLAY, fate.reason);

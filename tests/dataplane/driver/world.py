@@ -82,11 +82,10 @@ class World:
         """The result of a call made inside a namespace."""
         return self._spaces[name].run(call)
 
-    def driver(self, **options: Any) -> EbpfDriver:
+    def driver(self, config: HostConfig | None = None, **options: Any) -> EbpfDriver:
         """A driver of the host, not yet opened; it is closed with the world."""
-        made = EbpfDriver(
-            HostConfig(self.host, VTEP), netns=self.host, pin_dir=self.pin_dir, programs=self._programs, **options
-        )
+        config = config or HostConfig(self.host, VTEP)
+        made = EbpfDriver(config, netns=self.host, pin_dir=self.pin_dir, programs=self._programs, **options)
         self._drivers.append(made)
         return made
 
