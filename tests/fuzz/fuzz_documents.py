@@ -28,10 +28,11 @@ def read(name: str, content: bytes | str) -> Network | None:
     try:
         return load_network([Text(name, content)])
     except DocumentError as error:
-        assert error.faults, "refused without a reason"
-        for fault in error.faults:
-            assert len(str(fault).splitlines()) == 1, f"a message of several lines: {fault!s}"
-        return None
+        faults = error.faults
+    assert faults, "refused without a reason"
+    for fault in faults:
+        assert len(str(fault).splitlines()) == 1, f"a message of several lines: {fault!s}"
+    return None
 
 
 def check(content: bytes) -> None:

@@ -231,7 +231,7 @@ def lines_run(ports: int) -> int:
             {
                 "tenant": "t",
                 "name": f"s{number}",
-                "router": f"r{number // 4}",
+                "router": "r0" if number % 2 else f"r{number}",
                 "subnets": [
                     {"cidr": f"10.{number >> 8}.{number & 255}.0/24", "gateway": f"10.{number >> 8}.{number & 255}.1"}
                 ],
@@ -244,7 +244,7 @@ def lines_run(ports: int) -> int:
             for number in range(ports)
         ],
         "routes": [
-            {"tenant": "t", "router": f"r{number}", "prefix": "10.255.0.0/16", "blackhole": True}
+            {"tenant": "t", "router": "r0", "prefix": f"10.255.{number}.0/24", "blackhole": True}
             for number in range(ports)
         ],
     }

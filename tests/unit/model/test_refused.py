@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from triptych.core.model.faults import MAX_FAULTS
 from triptych.testing.documents import refusals
 
 CASES = sorted((Path(__file__).parent / "refused").glob("*.txt"))
@@ -36,6 +37,16 @@ def test_one_cause_is_one_fault() -> None:
         "net.yaml:3: port acme/p0: segment 'web' is not a declared segment (and 999 more like this); add it to segments"
         " of tenant acme, or correct the name"
     )
+
+
+def test_faults_are_bounded() -> None:
+    """Beyond ten thousand faults the rest are only counted."""
+    messages = refusals("tenants:\n" + "  - 1\n" * (MAX_FAULTS + 7))
+    assert len(messages) == MAX_FAULTS + 1
+    assert messages[-2:] == [
+        "net.yaml:10001: tenants[9999]: '1' is not a mapping; write each of tenants as a mapping of its fields",
+        "net.yaml: document: has 7 more faults; correct these first",
+    ]
 
 
 @pytest.mark.parametrize(

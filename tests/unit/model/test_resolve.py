@@ -188,6 +188,29 @@ def test_previous_addresses_must_still_fit() -> None:
     ]
 
 
+def test_previous_mac_gives_way() -> None:
+    """A MAC stays until another port of the segment says that it is its own."""
+    before = network_of(with_ports("a"))
+    mac = before.port("acme", "a").mac
+    after = network_of(with_ports("a") + f'  - {{tenant: acme, name: b, segment: web, mac: "{mac}"}}\n', before)
+    assert [port.mac for port in after.ports] == [port_mac("acme", "a", {mac}), mac]
+
+
+def test_what_was_said_once_stays() -> None:
+    """A MAC and an address that the document no longer says stay with the port that had them."""
+    said = WORLD + 'ports: [{tenant: acme, name: a, segment: web, mac: "02:00:00:00:00:05", ips: [10.0.1.77]}]\n'
+    before = network_of(said)
+    after = network_of(with_ports("a"), before).port("acme", "a")
+    assert (str(after.mac), [str(ip) for ip in after.ips]) == ("02:00:00:00:00:05", ["10.0.1.77", "fd00:1::2"])
+
+
+def test_allocated_mac_is_not_the_router_s() -> None:
+    """A port never gets the MAC of the router of its segment."""
+    mac = port_mac("acme", "a", set())
+    network = network_of(with_ports("a").replace("name: core}", f'name: core, mac: "{mac}"}}'))
+    assert network.port("acme", "a").mac == port_mac("acme", "a", {mac})
+
+
 def test_generation_is_kept() -> None:
     """Applying a document again does not forget how often a port was attached."""
     text = with_ports("a")

@@ -122,6 +122,13 @@ def test_values_are_bounded(monkeypatch: pytest.MonkeyPatch, module: object, rea
         read("[1, 2, 3]")
 
 
+def test_json_may_have_a_byte_order_mark(tmp_path: Path) -> None:
+    """The mark that some editors put before UTF-8 is no part of the document."""
+    path = tmp_path / "net.json"
+    path.write_bytes(b'\xef\xbb\xbf{"tenants": [{"name": "t"}]}')
+    assert len(load_network([path])) == 1
+
+
 def test_missing_files_are_all_named(tmp_path: Path) -> None:
     """Every file that cannot be read is a fault; nothing is said about the rest."""
     (tmp_path / "net.yaml").write_text("ports: [{}]")

@@ -15,6 +15,8 @@ from triptych.errors import Fault
 
 _LONGEST_VALUE = 80
 _LONGEST_SENTENCE = 400
+MAX_FAULTS = 10_000
+"""Kept of one document; the rest are counted, so that a hostile one cannot fill the memory with complaints."""
 _SUGGESTIONS = 50
 _CANDIDATES = 2_000
 
@@ -38,6 +40,7 @@ class Faults:
         self._faults: list[Fault] = []
         self._shared: dict[Hashable, tuple[int, int]] = {}
         self._suggestions = _SUGGESTIONS
+        self._uncounted = 0
 
     def __bool__(self) -> bool:
         return bool(self._faults)
@@ -56,9 +59,13 @@ class Faults:
         """Record a fault of the object called `label`; those with an equal `cause` count as one."""
         if cause is not None:
             at, others = self._shared.get(cause, (len(self._faults), -1))
-            self._shared[cause] = (at, others + 1)
+            if others >= 0 or at < MAX_FAULTS:
+                self._shared[cause] = (at, others + 1)
             if others >= 0:
                 return
+        if len(self._faults) == MAX_FAULTS:
+            self._uncounted += 1
+            return
         fault = Fault(
             object=one_line(label),
             field=one_line(path_text(path)),
@@ -94,4 +101,8 @@ class Faults:
                 )
         sources = {fault.source: None for fault in counted}
         order = {source: number for number, source in enumerate(sources)}
-        return sorted(counted, key=lambda fault: (order[fault.source], fault.line or 0))
+        counted.sort(key=lambda fault: (order[fault.source], fault.line or 0))
+        if self._uncounted:
+            problem = f"has {self._uncounted} more faults"
+            counted.append(Fault("document", "", "", problem, "correct these first", counted[-1].source))
+        return counted
