@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
-from tests.dataplane.judges.scene import Scene, Tally, compare_port
+from tests.dataplane.judges.scene import ETHERTYPE, Scene, Tally, compare_port, compare_underlay
 from triptych.core.verdicts import Verdict
-from triptych.testing.packets import World, frames
+from triptych.testing.packets import World, frames, underlay_packets
 
 FRAMES = 6000
 _SHORTEST = {b"\x08\x00": 34, b"\x86\xdd": 54}
@@ -32,6 +32,13 @@ def judge(scene: Scene, seed: int, count: int, tally: Tally) -> None:
         compare_port(scene, tally, port, batch)
 
 
+def judge_underlay(scene: Scene, seed: int, count: int, tally: Tally) -> None:
+    """Compare `count` outer packets drawn with `seed`."""
+    shortest = _SHORTEST[ETHERTYPE[scene.family]] - _ETHERNET
+    drawn = underlay_packets(World(scene.reference), Random(seed), count)
+    compare_underlay(scene, tally, [packet for packet in drawn if len(packet) >= shortest])
+
+
 @pytest.mark.parametrize("family", [4, 6])
 def test_random_frames_of_a_port_get_the_same_verdict_and_bytes(family: int) -> None:
     """Over an underlay of either family, thousands of random frames get the verdict and bytes of the forwarder."""
@@ -41,6 +48,17 @@ def test_random_frames_of_a_port_get_the_same_verdict_and_bytes(family: int) -> 
     tally.check()
     assert tally.compared > FRAMES * 0.9
     assert set(tally.verdicts) == {Verdict.DROP, Verdict.REPLY, Verdict.LOCAL, Verdict.ENCAP, Verdict.FLOOD}
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_random_packets_of_the_underlay_get_the_same_verdict_and_bytes(family: int) -> None:
+    """What other hosts send, and what only looks like it, is delivered, flooded, dropped or passed alike."""
+    tally = Tally()
+    with Scene(family) as scene:
+        judge_underlay(scene, seed=family, count=FRAMES // 4, tally=tally)
+    tally.check()
+    assert tally.compared > FRAMES // 4 * 0.8
+    assert set(tally.verdicts) == {Verdict.DROP, Verdict.LOCAL, Verdict.FLOOD, Verdict.PASS}
 
 
 @pytest.mark.fuzz
@@ -53,5 +71,6 @@ def test_a_million_frames(family: int) -> None:
     with Scene(family) as scene:
         while tally.compared < total:
             judge(scene, seed, 20000, tally)
+            judge_underlay(scene, seed, 5000, tally)
             assert not tally.quarrels, f"seed {seed}: {tally.quarrels[0]}"
             seed += 1
