@@ -168,6 +168,15 @@ class Netdev:
 
         return self.run(ask)
 
+    def with_clsact(self) -> frozenset[int]:
+        """The interfaces that have a clsact qdisc, found in one dump."""
+
+        def ask() -> frozenset[int]:
+            found = self._ip.get_qdiscs()
+            return frozenset(int(item["index"]) for item in found if item.get("TCA_KIND") == "clsact")
+
+        return self.run(ask)
+
     def filters(self, index: int) -> tuple[Filter, ...]:
         """The classifiers on what comes in by an interface; empty without a clsact qdisc."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 
@@ -41,6 +41,6 @@ class EbpfBench:
 
 
 @pytest.fixture
-def bench(world: World) -> Iterator[EbpfBench]:
+def bench(world: World) -> EbpfBench:
     """A fresh host."""
-    yield EbpfBench(world)
+    return EbpfBench(world)

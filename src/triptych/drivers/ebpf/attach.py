@@ -114,7 +114,7 @@ class ClsactAttacher:
 
     def attached(self) -> set[int]:
         """See Attacher."""
-        return {ifindex for ifindex in self._netdev.links() if self._ours(ifindex)}
+        return {ifindex for ifindex in self._netdev.with_clsact() if self._ours(ifindex)}
 
     def _ours(self, ifindex: int) -> bool:
         return any(found.prio == PRIORITY and found.name.startswith(_NAME) for found in self._netdev.filters(ifindex))

@@ -7,7 +7,7 @@ made again from both whenever either changes. Pure: rows in, records out.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 import numpy as np
 
@@ -15,18 +15,19 @@ from triptych.core.addresses import IP, to_ip16
 from triptych.core.tables import LOCATIONS, LocationKind, Rows
 from triptych.drivers.ebpf import layout
 
-_KIND = next(at for at, field in enumerate(LOCATIONS.value) if field.name == "kind")
+_KIND_OFFSET = 0
 _UNDERLAY = LOCATIONS.value_size - 16
+"""Where kind and underlay address are in a value; the records' own test holds the layout."""
 _VNI = 4
 
 
 def flood_rows(keys: bytes, values: bytes) -> Rows:
-    """The rows of kind FLOOD among many, found without looking at each in Python."""
+    """The rows of kind FLOOD among many records, found without looking at each in Python."""
     table = np.frombuffer(values, np.uint8).reshape(-1, LOCATIONS.value_size)
     size = LOCATIONS.key_size
     return {
         keys[at * size : (at + 1) * size]: table[at].tobytes()
-        for at in np.flatnonzero(table[:, _KIND] == LocationKind.FLOOD).tolist()
+        for at in np.flatnonzero(table[:, _KIND_OFFSET] == LocationKind.FLOOD).tolist()
     }
 
 
@@ -72,7 +73,7 @@ class FloodIndex:
                     )
                     refused[text] |= added
                     continue
-            hosts = self._others({**self._members.get(vni, {})})
+            hosts = self._others(self._members.get(vni, {}))
             for key, value in added.items():
                 underlay = value[_UNDERLAY:]
                 if underlay == self._own or key in self._members.get(vni, {}):
@@ -91,9 +92,10 @@ class FloodIndex:
             self._keys.add(key)
         return {key[:_VNI] for key in rows}
 
-    def drop(self, keys: Iterable[bytes]) -> set[bytes]:
+    def drop(self, keys: Container[bytes]) -> set[bytes]:
         """Take out those of the rows that are FLOOD rows; the segments that changed."""
-        gone = self._keys.intersection(keys)
+        # FLOOD rows are few and the rows of a change may be a million.
+        gone = {key for key in self._keys if key in keys}
         for key in gone:
             held = self._members[key[:_VNI]]
             del held[key]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from triptych.core.tables import Rows, Table
 from triptych.drivers.base import Refusal
+from triptych.errors import DataPlaneError
 from triptych.kernel.maps import CHUNK, FULL, BpfMap
 
 _PATIENCE = 1024
@@ -24,7 +26,7 @@ class Outcome:
     refusals: list[Refusal] = field(default_factory=list)
 
 
-def put(table: Table, target: BpfMap, rows: Rows) -> Outcome:
+def put(table: Table, target: BpfMap, rows: Mapping[bytes, bytes]) -> Outcome:
     """Write rows. When the map is full, those that are already in it are still brought up to date."""
     outcome = Outcome()
     reasons: Counter[str] = Counter()
@@ -40,7 +42,7 @@ def put(table: Table, target: BpfMap, rows: Rows) -> Outcome:
     return outcome
 
 
-def delete(table: Table, target: BpfMap, rows: Rows) -> Outcome:
+def delete(table: Table, target: BpfMap, rows: Mapping[bytes, bytes]) -> Outcome:
     """Remove rows; one that is not there is removed already."""
     outcome = Outcome()
     keys = b"".join(rows)
@@ -58,12 +60,14 @@ def delete(table: Table, target: BpfMap, rows: Rows) -> Outcome:
             outcome.refused.add(_key(keys, at, target))
         at += 1
     outcome.refusals = [
-        Refusal(table.name, "delete", count, f"{table.name}: {text}") for text, count in failures.items()
+        Refusal(table.name, "delete", count, f"table {table.name}: {text}") for text, count in failures.items()
     ]
     return outcome
 
 
-def _write(target: BpfMap, rows: Rows, outcome: Outcome, reasons: Counter[str], *, stop_when_full: bool) -> Rows:
+def _write(
+    target: BpfMap, rows: Mapping[bytes, bytes], outcome: Outcome, reasons: Counter[str], *, stop_when_full: bool
+) -> Rows:
     """Write rows; returns those left when the map turned out to be full."""
     name = target.info.name
     keys, values = b"".join(rows), b"".join(rows.values())
@@ -71,19 +75,17 @@ def _write(target: BpfMap, rows: Rows, outcome: Outcome, reasons: Counter[str], 
     _check(name, values, len(rows), target.info.value_size)
     at = failures = 0
     while at < len(rows):
-        count = min(CHUNK, len(rows) - at) if failures < _PATIENCE else 0
-        done, code = target.update_batch(keys, values, at, count) if count else (0, 0)
+        done, code = target.update_batch(keys, values, at, min(CHUNK, len(rows) - at))
         outcome.done += done
         at += done
-        if count and not code:
+        if not code:
             continue
         if code in FULL and stop_when_full:
             return dict(list(rows.items())[at:])
-        skipped = 1 if count else len(rows) - at
-        text = f"{name}: {os.strerror(code)}" if count else f"{name}: given up after {_PATIENCE} rows were refused"
-        reasons[text] += skipped
-        outcome.refused.update(_key(keys, index, target) for index in range(at, at + skipped))
         failures += 1
+        skipped = 1 if failures < _PATIENCE else len(rows) - at
+        reasons[f"table {name}: {os.strerror(code)}"] += skipped
+        outcome.refused.update(_key(keys, index, target) for index in range(at, at + skipped))
         at += skipped
     return {}
 
@@ -105,4 +107,6 @@ def _key(keys: bytes, index: int, target: BpfMap) -> bytes:
 
 def _check(name: str, data: bytes, count: int, size: int) -> None:
     if len(data) != count * size:
-        raise ValueError(f"rows of {name} must have {size} bytes each; {count} rows have {len(data)}")
+        raise DataPlaneError(
+            f"records of {name} have {size} bytes; {count} were given with {len(data)} bytes altogether"
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 
 from triptych.core.tables import LOCATIONS, Delta, Op, Rows, Step
 from triptych.drivers.base import Applied, Refusal, merge
@@ -52,22 +52,13 @@ class Replication:
             self._ports[new].add(ifindex)
         self._refresh({vni for vni in (old, new) if vni is not None and self._index.replicates(vni)})
 
-    def admit(self, put: Rows) -> tuple[Rows, list[Refusal]]:
-        """The rows without those FLOOD rows that cannot be served, and the refusals."""
-        found = flood_rows(b"".join(put), b"".join(put.values()))
-        counts = {vni: len(held) for vni, held in self._ports.items()}
-        refused = self._index.admit(found, counts)
-        if not refused:
-            return put, []
-        gone = {key for part in refused.values() for key in part}
-        refusals = [Refusal(LOCATIONS.name, "put", len(part), text) for text, part in refused.items()]
-        return {key: value for key, value in put.items() if key not in gone}, refusals
+    def refusals(self, flooding: Rows) -> dict[str, Rows]:
+        """Which of new FLOOD rows cannot be served, by the reason."""
+        return self._index.admit(flooding, {vni: len(held) for vni, held in self._ports.items()})
 
-    def follow(self, put: Rows, gone: Iterable[bytes]) -> None:
-        """Rows of `locations` were written or removed."""
-        changed = self._index.drop({*gone, *put})
-        changed |= self._index.put(flood_rows(b"".join(put), b"".join(put.values())))
-        self._refresh(changed)
+    def follow(self, flooding: Rows, touched: Container[bytes]) -> None:
+        """Rows of `locations` were written or removed (`touched`), these FLOOD rows among them written."""
+        self._refresh(self._index.drop(touched) | self._index.put(flooding))
 
     def _refresh(self, segments: Iterable[bytes]) -> None:
         for vni in segments:
@@ -91,20 +82,30 @@ class Writer:
             return merge([self._step(step) for step in delta.steps()])
 
     def _step(self, step: Step) -> Applied:
-        target = self._maps[step.table.name]
-        wanted = dict(step.rows)
-        if step.op is Op.DELETE:
-            outcome = rows.delete(step.table, target, wanted)
-            if step.table is LOCATIONS:
-                self._replication.follow({}, wanted.keys() - outcome.refused)
-            return Applied(deleted=outcome.done, refused=tuple(outcome.refusals))
+        if step.table is LOCATIONS:
+            return self._locations(step)
+        outcome = self._write(step, step.rows)
+        return Applied(*_done(step.op, outcome), tuple(outcome.refusals))
+
+    def _locations(self, step: Step) -> Applied:
+        """As any table; what a broadcast reaches follows from its FLOOD rows."""
+        wanted, flooding = step.rows, Rows()
         refusals: list[Refusal] = []
-        if step.table is LOCATIONS:
-            wanted, refusals = self._replication.admit(wanted)
-        outcome = rows.put(step.table, target, wanted)
-        if step.table is LOCATIONS:
-            kept = wanted
-            if outcome.refused:
-                kept = {key: value for key, value in wanted.items() if key not in outcome.refused}
-            self._replication.follow(kept, ())
-        return Applied(put=outcome.done, refused=(*refusals, *outcome.refusals))
+        if step.op is Op.PUT:
+            flooding = flood_rows(b"".join(wanted), b"".join(wanted.values()))
+            for text, part in self._replication.refusals(flooding).items():
+                refusals.append(Refusal(LOCATIONS.name, "put", len(part), text))
+                wanted = {key: value for key, value in wanted.items() if key not in part}
+        outcome = self._write(step, wanted)
+        left = outcome.refused
+        kept = {key: value for key, value in flooding.items() if key in wanted and key not in left}
+        self._replication.follow(kept, wanted.keys() - left if left else wanted)
+        return Applied(*_done(step.op, outcome), (*refusals, *outcome.refusals))
+
+    def _write(self, step: Step, wanted: Mapping[bytes, bytes]) -> rows.Outcome:
+        change = rows.put if step.op is Op.PUT else rows.delete
+        return change(step.table, self._maps[step.table.name], wanted)
+
+
+def _done(op: Op, outcome: rows.Outcome) -> tuple[int, int]:
+    return (outcome.done, 0) if op is Op.PUT else (0, outcome.done)
