@@ -59,6 +59,9 @@ class Planes:
 
     def open(self, host: HostSpec) -> None:
         """Make or adopt the data plane of a host; it stays open until `close`."""
+        before = self._open.pop(host.name, None)
+        if before is not None:
+            before.close()
         driver = ebpf_driver(host)
         driver.open()
         self._open[host.name] = driver

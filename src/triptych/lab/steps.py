@@ -48,10 +48,12 @@ def settle(applied: Plan, attempts: Sequence[Plan]) -> tuple[tuple[op.Operation,
     for plan in (applied, *attempts):
         for name, host in plan.hosts.items():
             if name not in sure.hosts:
-                operations |= dict.fromkeys(_remove_host(host))
+                operations |= dict.fromkeys(_remove_host(plan, host))
+    for plan in (applied, *attempts):
         if plan.spine is not None and sure.spine is None:
             operations[op.RemoveNamespace(plan.spine)] = None
-    return tuple(operations), sure
+    # A VM's wire may lead to any host that an attempt gave it, so all links go before any namespace.
+    return tuple(sorted(operations, key=lambda operation: isinstance(operation, op.RemoveNamespace))), sure
 
 
 def _common(one: Plan, other: Plan) -> Plan:
@@ -81,7 +83,7 @@ def _steps(old: Plan, new: Plan) -> Iterator[op.Operation]:
             yield from _remove_vm(old.hosts[vm.host], vm)
     for name, host in old.hosts.items():
         if name not in new.hosts:
-            yield from _remove_host(host)
+            yield from _remove_host(old, host)
     if everybody != new.vteps:
         for name in new.hosts:
             yield op.SetVteps(name, new.vteps)
@@ -188,6 +190,9 @@ def _remove_vm(host: HostSpec, vm: VmSpec) -> Iterator[op.Operation]:
         yield op.RemoveNamespace(vm.namespace)
 
 
-def _remove_host(host: HostSpec) -> Iterator[op.Operation]:
+def _remove_host(plan: Plan, host: HostSpec) -> Iterator[op.Operation]:
     yield op.RemovePlane(host)
+    if plan.spine is not None:
+        # The kernel takes its time over a namespace; a host of the same name must not meet the old link.
+        yield op.RemoveLink(plan.spine, host.spine_link)
     yield op.RemoveNamespace(host.namespace)

@@ -115,9 +115,9 @@ def test_settle_keeps_what_nobody_touched() -> None:
     assert list(repairs) == [
         op.Detach(old.hosts["h1"], vm.name),
         op.RemoveLink("tri-x:h1", vm.port.interface),
-        op.RemoveNamespace("tri-x:acme:web-1"),
         op.Detach(old.hosts["h2"], vm.name),
         op.RemoveLink("tri-x:h2", vm.port.interface),
+        op.RemoveNamespace("tri-x:acme:web-1"),
     ]
     kept = {name: other for name, other in old.vms.items() if name != vm.name}
     assert certain == msgspec.structs.replace(old, vms=kept)

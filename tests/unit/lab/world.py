@@ -103,8 +103,11 @@ class World:
                 self._do_address(operation)
 
     def _remove_namespace(self, namespace: str) -> None:
+        """The kernel does this behind one's back, so nothing outside may still be tied to it."""
         for where, name in list(self.links):
             if where == namespace:
+                peer = self.links[where, name].peer
+                assert peer is None, f"{namespace} is removed while {name} leads to {peer}"
                 self._drop(where, name)
         for version in (4, 6):
             self.defaults.pop((namespace, version), None)
