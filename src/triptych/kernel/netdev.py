@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from pyroute2 import Ethtool, IPRoute
+from pyroute2.ethtool.ioctl import EthtoolError
 from pyroute2.netlink.exceptions import NetlinkError
 
 from triptych.kernel.netns import NetnsThread
@@ -162,9 +163,12 @@ class Netdev:
         """The offload features of an interface (`ethtool -k`), by name; empty when it tells none."""
 
         def ask() -> dict[str, bool]:
-            with Ethtool() as tool, _no_answer({errno.EOPNOTSUPP}):
-                return {key: bool(value.enable) for key, value in tool.get_features(name).features.items() if key}
-            return {}
+            try:
+                with Ethtool() as tool:
+                    return {key: bool(value.enable) for key, value in tool.get_features(name).features.items() if key}
+            except (EthtoolError, OSError):
+                # Some drivers have no answer; what is not known to be offloaded is taken for not offloaded.
+                return {}
 
         return self.run(ask)
 

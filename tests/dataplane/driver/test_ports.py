@@ -7,9 +7,9 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from tests.dataplane.driver.world import ANSWERED, IPS, MACS, PORTS, ROWS, VNI, World, wired
+from tests.dataplane.driver.world import ANSWERED, IPS, MACS, PORTS, ROWS, VNI, VTEP, World, wired
 from triptych.core.addresses import Mac, link_local, to_ip16
-from triptych.core.local import LocalPort
+from triptych.core.local import HostConfig, LocalPort
 from triptych.core.verdicts import Event, Reason, Verdict
 from triptych.drivers.base import DropCount
 from triptych.drivers.ebpf import layout
@@ -210,6 +210,53 @@ def test_what_is_chosen_is_said_with_its_reason(world: World) -> None:
     with PinnedPlane(world.pin_dir) as plane:
         config = layout.unpack(layout.CONFIG, plane.maps["config"].lookup(bytes(4)) or b"")
     assert (int(config["flags"]), int(config["overlay_mtu"]), int(config["udp_port"])) == (0, 1450, 4789)
+
+
+def test_an_ipv6_underlay_is_found_by_its_address(world: World) -> None:
+    """The interface that holds an IPv6 VTEP is used, and the overlay's MTU is 70 bytes less than its own."""
+    vtep = ip_address("2001:db8::1")
+    world.add_vtep(vtep)
+    driver = world.driver(HostConfig("h6", vtep, udp_port=4790, icmp_rate=7))
+    driver.open()
+    with PinnedPlane(world.pin_dir) as plane:
+        config = layout.unpack(layout.CONFIG, plane.maps["config"].lookup(bytes(4)) or b"")
+    names = ("underlay_ifindex", "vxlan_ifindex", "overlay_mtu", "icmp_rate", "udp_port")
+    found = {name: int(config[name]) for name in names}
+    assert found == {
+        "underlay_ifindex": index(world, "underlay"),
+        "vxlan_ifindex": index(world, "tri-vxlan"),
+        "overlay_mtu": 1430,
+        "icmp_rate": 7,
+        "udp_port": 4790,
+    }
+    vxlan = world.netdev(world.host).link("tri-vxlan")
+    assert vxlan is not None
+    assert (vxlan.vxlan_port, vxlan.vxlan_external, vxlan.up) == (4790, True, True)
+
+
+def test_a_changed_udp_port_makes_the_vxlan_device_anew(world: World) -> None:
+    """Opening with another UDP port: one device, on that port, with its program."""
+    wired(world.driver()).close()
+    driver = world.driver(HostConfig(world.host, VTEP, udp_port=4799))
+    driver.open()
+    vxlan = world.netdev(world.host).link("tri-vxlan")
+    assert vxlan is not None
+    assert vxlan.vxlan_port == 4799
+    links = {path.name for path in (world.pin_dir / "links").iterdir()}
+    assert links == {str(index(world, name)) for name in ("underlay", "tri-vxlan", "port-a", "port-b")}
+
+
+def test_a_device_of_somebody_else_is_not_taken(world: World) -> None:
+    """An interface called tri-vxlan that is no VXLAN device of ours: refused by name, and left alone."""
+    world.add_bridge("tri-vxlan")
+    with pytest.raises(
+        DataPlaneError, match=r"interface tri-vxlan in network namespace .* is not ours \(kind bridge\)"
+    ):
+        world.driver().open()
+    world.driver().destroy()
+    left = world.netdev(world.host).link("tri-vxlan")
+    assert left is not None
+    assert left.kind == "bridge"
 
 
 def test_an_underlay_that_is_not_there_is_said_before_anything_is_made(world: World) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 from pyroute2 import IPRoute, netns
 
-from triptych.core.addresses import Mac
+from triptych.core.addresses import IP, Mac
 from triptych.core.local import HostConfig, LocalPort
 from triptych.core.tables import Location, LocationKind, Neighbor, TableSet
 from triptych.drivers.base import reconcile
@@ -24,6 +24,7 @@ from triptych.kernel.netdev import Netdev
 
 T = TypeVar("T")
 VNI = 10010
+IFA_F_NODAD = 2  # include/uapi/linux/if_addr.h
 SO_MAX_PACING_RATE = 47  # include/uapi/asm-generic/socket.h; the socket module does not name it
 VTEP = ip_address("192.0.2.1")
 MACS = {"a": Mac.parse("02:00:00:00:01:01"), "b": Mac.parse("02:00:00:00:01:02")}
@@ -135,6 +136,25 @@ class World:
                 return sum(found.get("TCA_KIND") == kind for found in ip.get_qdiscs())
 
         return self.run(self.host, count)
+
+    def add_vtep(self, address: IP) -> None:
+        """Give the host another underlay address, usable at once."""
+
+        def add() -> None:
+            with IPRoute() as ip:
+                index = ip.link_lookup(ifname="underlay")[0]
+                ip.addr("add", index=index, address=str(address), prefixlen=64, flags=IFA_F_NODAD)
+
+        self.run(self.host, add)
+
+    def add_bridge(self, name: str) -> None:
+        """Give the host an interface of another kind."""
+
+        def add() -> None:
+            with IPRoute() as ip:
+                ip.link("add", ifname=name, kind="bridge")
+
+        self.run(self.host, add)
 
     def lose_vtep(self) -> None:
         """Take the VTEP address off the host."""

@@ -59,3 +59,10 @@ def ensure_vxlan(netdev: Netdev, port: int, where: str) -> Link:
         netdev.set_up(VXLAN)
     assert found is not None
     return found
+
+
+def remove_vxlan(netdev: Netdev) -> None:
+    """Remove the VXLAN device, when there is one and it is ours."""
+    found = netdev.link(VXLAN)
+    if found is not None and found.vxlan_external:
+        netdev.delete(VXLAN)

@@ -241,7 +241,7 @@ def destroy(pin_dir: Path, namespace: str | None) -> None:
                 clsact = ClsactAttacher(netdev)
                 for ifindex in clsact.attached():
                     clsact.detach(ifindex)
-                netdev.delete(device.VXLAN)
+                device.remove_vxlan(netdev)
         shutil.rmtree(pin_dir, ignore_errors=True)
     finally:
         lock.release()
