@@ -119,22 +119,16 @@ def make_plan(lab: str, network: Network, options: Options) -> Plan:
 
 
 def _underlay_mtu(lab: str, network: Network, wanted: int | None) -> int:
-    """MTU of the underlay; InputError for an underlay of two families, or one too narrow."""
+    """MTU of the underlay, whose family is that of any host; InputError for one too narrow, or with no hosts."""
     if not network.hosts:
         raise InputError(f"lab {lab}: the document declares no hosts; add at least one under 'hosts'")
-    first = network.hosts[0]
-    for host in network.hosts:
-        if host.underlay.version != first.underlay.version:
-            raise InputError(
-                f"{host.key}: underlay '{host.underlay}' is IPv{host.underlay.version} and that of {first.key} is"
-                f" IPv{first.underlay.version}; VXLAN joins hosts of one family only, give all hosts the same"
-            )
-    overhead = -overlay_mtu(first.underlay, 0)
+    vtep = network.hosts[0].underlay
+    overhead = -overlay_mtu(vtep, 0)
     mtu = VM_MTU + overhead if wanted is None else wanted
     if not LEAST_MTU + overhead <= mtu <= PORT_MTU:
         raise InputError(
             f"lab {lab}: underlay MTU {mtu} is not between {LEAST_MTU + overhead} and {PORT_MTU}; VMs need"
-            f" {LEAST_MTU} bytes (IPv6) and VXLAN over IPv{first.underlay.version} adds {overhead}"
+            f" {LEAST_MTU} bytes (IPv6) and VXLAN over IPv{vtep.version} adds {overhead}"
         )
     return mtu
 
