@@ -9,9 +9,18 @@
     ├── EnvironmentError_     the person who runs the machine
     │   ├── PrivilegeError    root (or a capability) is missing
     │   └── MissingToolError  a program, library or kernel feature is missing
-    └── DataPlaneError        the kernel refused; the rest keeps working
-        ├── TableFullError    a map has no room for more rows
-        └── LayoutError       a pinned map has another layout version
+    ├── DataPlaneError        the kernel refused; the rest keeps working
+    │   ├── TableFullError    a map has no room for more rows
+    │   └── LayoutError       a pinned map has another layout version
+    └── StoreError                    the store did not do it; nothing is half-applied
+        ├── StoreUnavailableError     it cannot be reached now; trying again may help
+        │   └── OutcomeUnknownError   it may have committed; read before trying again
+        ├── StoreClosedError          this end closed it
+        ├── StoreLockedError          another process holds the file
+        ├── StoreFormatError          the file is damaged, newer, or not a store
+        ├── TransactionTooLargeError  more bytes than one commit may carry
+        ├── RevisionGoneError         compacted, or never happened here
+        └── LeaseNotFoundError        expired, revoked, or never granted
 
 This module imports nothing of the project, so that any room can raise from it.
 """
@@ -85,3 +94,51 @@ class TableFullError(DataPlaneError):
 
 class LayoutError(DataPlaneError):
     """A pinned map has another layout version than this program."""
+
+
+class StoreError(TriptychError):
+    """The store did not do what was asked; nothing is half-applied."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be reached or cannot write now; nothing was changed, trying again may help."""
+
+
+class OutcomeUnknownError(StoreUnavailableError):
+    """The answer to a commit was lost: it may have been applied or not. Read back before trying again."""
+
+
+class StoreClosedError(StoreError):
+    """The store was closed by this end while, or before, it was used."""
+
+
+class StoreLockedError(StoreError):
+    """Another process has the store's file open."""
+
+
+class StoreFormatError(StoreError):
+    """The store's file is damaged, of a newer version, or not a store at all."""
+
+
+class TransactionTooLargeError(StoreError):
+    """A transaction carries more bytes than the store takes in one commit; `size` and `limit` are bytes."""
+
+    def __init__(self, size: int, limit: int, remedy: str) -> None:
+        self.size, self.limit = size, limit
+        super().__init__(f"a transaction of {size} bytes is more than the {limit} that one commit may carry; {remedy}")
+
+
+class RevisionGoneError(StoreError):
+    """A revision was asked for whose history was compacted, or that has not happened in this store."""
+
+    def __init__(self, revision: int) -> None:
+        self.revision = revision
+        super().__init__(f"revision {revision} is compacted or has not happened; list at the current one")
+
+
+class LeaseNotFoundError(StoreError):
+    """A lease expired, was revoked, or was never granted."""
+
+    def __init__(self, lease: int) -> None:
+        self.lease = lease
+        super().__init__(f"lease {lease} has expired or was never granted; grant a new one and attach its keys again")
