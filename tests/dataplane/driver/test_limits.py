@@ -58,7 +58,8 @@ def test_a_full_table_is_named_and_the_rest_works_on(world: World, make: object,
     free = room - len(ROWS.tables[table])
     full = TableSet.of([*ROWS, *(make(number) for number in range(free))])
     assert reconcile(driver, full) == Applied(put=free)
-    more = TableSet.of([*ROWS, *(make(number, 1) for number in range(free + 5))])
+    # What does not fit comes first, so that the rows which are known follow a refusal.
+    more = TableSet.of([*ROWS, *(make(number, 1) for number in reversed(range(free + 5)))])
     others = [name for name in ("locations", "neighbors", "routes") if name != table]
     extra = {"locations": location, "neighbors": neighbor, "routes": route}
     for name in others:
