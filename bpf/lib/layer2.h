@@ -43,7 +43,7 @@ static __always_inline int switch_frame(struct __sk_buff *ctx, const struct tri_
 	}
 	larger = is_larger(ctx, cfg, f);
 	/* As the kernel's bridged VXLAN answers: in the name of the one who cannot be reached. */
-	if (unlikely(larger && is_indivisible(f)))
+	if (unlikely(larger && is_indivisible(cfg, f)))
 		return icmp_error(ctx, f, &f->dst, ERROR_TOO_BIG, TRI_REASON_TOO_BIG);
 	return encapsulate(ctx, cfg, f, &f->eth, vni, &location->underlay, larger);
 }

@@ -154,7 +154,7 @@ static __always_inline int route_frame(struct __sk_buff *ctx, const struct tri_c
 	remote = !same_ip(&location->underlay, &cfg->vtep);
 	if (remote) {
 		larger = is_larger(ctx, cfg, f);
-		if (unlikely(larger && is_indivisible(f)))
+		if (unlikely(larger && is_indivisible(cfg, f)))
 			return refuse(ctx, f, router, ERROR_TOO_BIG, TRI_REASON_TOO_BIG);
 	} else {
 		local = local_of(vni, neighbor->mac);

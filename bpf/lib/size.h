@@ -33,10 +33,10 @@ static __always_inline bool is_larger(struct __sk_buff *ctx, const struct tri_co
 	return segment_length(ctx, f) > cfg->overlay_mtu;
 }
 
-/* Nobody on the way may fragment it. */
-static __always_inline bool is_indivisible(const struct tri_frame *f)
+/* Nobody on the way may fragment it: nor the outer packet, over IPv6, where the kernel's tunnels do not. */
+static __always_inline bool is_indivisible(const struct tri_config *cfg, const struct tri_frame *f)
 {
-	return f->family == 6 || f->flags & FRAME_DF;
+	return f->family == 6 || f->flags & FRAME_DF || !is_ip4(&cfg->vtep);
 }
 
 #endif

@@ -35,6 +35,7 @@ struct tri_arp {
 static __always_inline bool owns(__u32 ifindex, const struct tri_port *port, const struct tri_ip *ip)
 {
 	struct tri_allowed_key key;
+	const __u8 *prefix;
 
 	for (int i = 0; i < TRI_PORT_IPS; i++) {
 		if (i >= port->ip_count)
@@ -45,7 +46,13 @@ static __always_inline bool owns(__u32 ifindex, const struct tri_port *port, con
 	key.prefix_len = 32 + 128;
 	key.ifindex = ifindex;
 	copy_ip(&key.ip, ip);
-	return bpf_map_lookup_elem(&allowed, &key) != NULL;
+	prefix = bpf_map_lookup_elem(&allowed, &key);
+	if (!prefix || !is_ip4(ip))
+		return prefix;
+	/* The bits of a short IPv6 prefix (::/0) hold the v4-mapped addresses too: it is one
+	 * when nothing longer than 95 bits was found. */
+	key.prefix_len = 32 + 95;
+	return prefix != bpf_map_lookup_elem(&allowed, &key);
 }
 
 static __noinline int check_arp(struct __sk_buff *ctx, const struct tri_port *port, struct tri_frame *f)

@@ -25,7 +25,9 @@ def header(number: int, source: str, destination: str, **fields: object) -> Pack
 def udp(number: int, name: str, destination: str, size: int = 40, to: str = ROUTER_MAC, **fields: object) -> Packet:
     """A UDP packet of `size` payload bytes from a VM's own addresses; `to` is the destination MAC."""
     packet = header(number, ip(number, name), destination, **fields)
-    return Ether(src=MAC[name], dst=to) / packet / UDP(sport=4000, dport=5000) / Raw(bytes(i % 251 for i in range(size)))
+    return (
+        Ether(src=MAC[name], dst=to) / packet / UDP(sport=4000, dport=5000) / Raw(bytes(i % 251 for i in range(size)))
+    )
 
 
 def tcp(number: int, name: str, destination: str, size: int = 0, to: str = ROUTER_MAC, **fields: object) -> Packet:
@@ -37,7 +39,12 @@ def tcp(number: int, name: str, destination: str, size: int = 0, to: str = ROUTE
 def echo(number: int, name: str, destination: str, size: int = 56, to: str = ROUTER_MAC, **fields: object) -> Packet:
     """An echo request."""
     message = ICMP(id=7, seq=1) if number == 4 else ICMPv6EchoRequest(id=7, seq=1)
-    return Ether(src=MAC[name], dst=to) / header(number, ip(number, name), destination, **fields) / message / Raw(bytes(size))
+    return (
+        Ether(src=MAC[name], dst=to)
+        / header(number, ip(number, name), destination, **fields)
+        / message
+        / Raw(bytes(size))
+    )
 
 
 def arp(name: str, asked: str, to: str = BROADCAST, **fields: object) -> Packet:
@@ -46,7 +53,9 @@ def arp(name: str, asked: str, to: str = BROADCAST, **fields: object) -> Packet:
     return Ether(src=MAC[name], dst=to) / ARP(**(own | fields))
 
 
-def solicit(name: str, asked: str, to: str = "33:33:ff:00:00:01", source: str | None = None, **fields: object) -> Packet:
+def solicit(
+    name: str, asked: str, to: str = "33:33:ff:00:00:01", source: str | None = None, **fields: object
+) -> Packet:
     """A neighbour solicitation by a VM for an address; from `::` it carries no source option."""
     source = ip(6, name) if source is None else source
     packet = Ether(src=MAC[name], dst=to) / IPv6(src=source, dst="ff02::1:ff00:1", **({"hlim": 255} | fields))

@@ -27,7 +27,7 @@ from triptych.core.forward.host import Host
 from triptych.core.forward.outcome import Outcome
 from triptych.core.forward.tunnel import encapsulate
 from triptych.core.local import HostConfig, LocalPort
-from triptych.core.tables import Row, TableSet, difference
+from triptych.core.tables import Row, TableSet, View, difference
 from triptych.core.verdicts import Event, Verdict
 from triptych.drivers.ebpf.driver import PIN_DIR, EbpfDriver
 from triptych.drivers.ebpf.trace import Entry, Tester, TestRun
@@ -60,7 +60,7 @@ def ip(number: int, name: str) -> str:
 def rows(family: int) -> list[Row]:
     """The rows of the scene; `family` is the underlay's."""
     here, there = HERE[family], THERE[family]
-    views = [
+    views: list[View] = [
         vtep(WEB, MAC["a"], here),
         vtep(WEB, MAC["b"], here),
         vtep(WEB, MAC["c"], there),
@@ -107,7 +107,7 @@ def ports(tag: str) -> list[LocalPort]:
     return [
         port("a", WEB, V4["a"], V6["a"], allowed=("172.16.0.0/12", "fd00:77::/64", "192.168.7.7/32")),
         port("b", WEB, V4["b"], V6["b"]),
-        port("d", DB, V4["d"], V6["d"]),
+        port("d", DB, V4["d"], V6["d"], allowed=("::/0",)),
         port("f", LAN, LAN_IP["f"]),
         port("g", LAN, LAN_IP["g"]),
     ]
@@ -118,9 +118,7 @@ class Scene:
 
     underlay = Entry.UNDERLAY
 
-    def __init__(
-        self, driver: EbpfDriver, host: Host, indices: Mapping[str, int], namespace: str, pins: Path
-    ) -> None:
+    def __init__(self, driver: EbpfDriver, host: Host, indices: Mapping[str, int], namespace: str, pins: Path) -> None:
         self.driver = driver
         self.host = host
         self.indices = indices

@@ -127,11 +127,11 @@ def test_not_ip(scene: Scene) -> None:
 
 
 ERRORS = {
-    "no route": (Reason.NO_ROUTE, {4: (3, 0)}, {4: NOWHERE[4]}, {}),
-    "no neighbor": (Reason.NO_NEIGHBOR, {4: (3, 1), 6: (1, 3)}, {4: "10.0.2.200", 6: "fd00:2::200"}, {}),
-    "no location": (Reason.NO_LOCATION, {4: (3, 1), 6: (1, 3)}, {4: "10.0.2.66", 6: "fd00:2::66"}, {}),
-    "port": (Reason.PORT_UNREACHABLE, {4: (3, 3), 6: (1, 4)}, GATEWAY, {}),
-    "time": (Reason.TTL_EXCEEDED, {4: (11, 0), 6: (3, 0)}, {4: ip(4, "d"), 6: ip(6, "d")}, {"ttl": 1}),
+    "no route": (Reason.NO_ROUTE, {4: (3, 0)}, {4: NOWHERE[4]}, 64),
+    "no neighbor": (Reason.NO_NEIGHBOR, {4: (3, 1), 6: (1, 3)}, {4: "10.0.2.200", 6: "fd00:2::200"}, 64),
+    "no location": (Reason.NO_LOCATION, {4: (3, 1), 6: (1, 3)}, {4: "10.0.2.66", 6: "fd00:2::66"}, 64),
+    "port": (Reason.PORT_UNREACHABLE, {4: (3, 3), 6: (1, 4)}, GATEWAY, 64),
+    "time": (Reason.TTL_EXCEEDED, {4: (11, 0), 6: (3, 0)}, {4: ip(4, "d"), 6: ip(6, "d")}, 1),
 }
 CASES = [(what, number) for what, (_, codes, _, _) in ERRORS.items() for number in codes]
 
@@ -140,8 +140,8 @@ CASES = [(what, number) for what, (_, codes, _, _) in ERRORS.items() for number 
 @pytest.mark.parametrize(("what", "number"), CASES)
 def test_icmp_error(scene: Scene, what: str, number: int, size: int) -> None:
     """Each error has its type and code, comes from the router, quotes as much as it may, with right checksums."""
-    reason, codes, to, fields = ERRORS[what]
-    frame = udp(number, "a", to[number], size, **fields)
+    reason, codes, to, ttl = ERRORS[what]
+    frame = udp(number, "a", to[number], size, ttl=ttl)
     outcome = scene.judge("a", frame)
     assert (outcome.verdict, outcome.reason, outcome.events) == (Verdict.REPLY, reason, {Event.ICMP_ERROR: 1})
     answer = Ether(outcome.frame)

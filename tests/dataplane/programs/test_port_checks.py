@@ -185,6 +185,13 @@ def test_vlan_tag(scene: Scene, kind: int) -> None:
     assert scene.judge("a", frame).reason is Reason.VLAN_TAGGED
 
 
+def test_allowed_family(scene: Scene) -> None:
+    """A port that may send from any IPv6 address may not send from any IPv4 one."""
+    there = Ether(src=MAC["d"], dst=MAC["e"])
+    assert scene.judge("d", there / IPv6(src="2a00::5", dst=ip(6, "e")) / UDP()).verdict is Verdict.ENCAP
+    assert scene.judge("d", there / IP(src="192.0.2.77", dst=ip(4, "e")) / UDP()).reason is Reason.SPOOFED_IP
+
+
 def test_unspecified_sources(scene: Scene) -> None:
     """A DHCP discover and the probe of duplicate address detection are no spoofs; they find no replication here."""
     discover = from_a(IP(src="0.0.0.0", dst="255.255.255.255") / UDP(sport=68, dport=67), "ff:ff:ff:ff:ff:ff")

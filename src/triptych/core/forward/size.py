@@ -13,5 +13,10 @@ def is_larger(host: Host, ip: Ip | None) -> bool:
 
 
 def is_too_big(host: Host, ip: Ip | None) -> bool:
-    """Whether it is larger and nobody on the way may fragment: IPv4 with DF, or IPv6."""
-    return ip is not None and ip.dont_fragment and is_larger(host, ip)
+    """Whether it is larger and nobody on the way may fragment: IPv4 with DF, IPv6, or anything over IPv6.
+
+    Over an IPv6 underlay the outer packet would have to be fragmented, which the kernel's tunnels do not.
+    """
+    if ip is None or not is_larger(host, ip):
+        return False
+    return ip.dont_fragment or host.config.vtep.version == 6
