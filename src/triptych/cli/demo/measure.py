@@ -14,7 +14,7 @@ from triptych.errors import MissingToolError
 from triptych.lab import Lab
 
 _ROUNDS = 2
-_SECONDS = 1.0
+_SECONDS = 2.0
 _FIGURES = (
     ("tcp_stream", "gbps", "TCP throughput, Gb/s"),
     ("tcp_pingpong", "p50_us", "TCP half round trip, µs"),

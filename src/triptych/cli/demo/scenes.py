@@ -97,7 +97,10 @@ def resolution(lab: Lab, tell: Narrator) -> None:
         "Who has 10.0.1.12? The answer is in neighbors on the asking host; nobody else is disturbed.",
     )
     ask(lab, "acme/web-1", ["ip", "neigh", "flush", "dev", ETH0])
-    with Listener(lab.namespace("h1"), UNDERLAY) as wire, Listener(lab.namespace("acme/web-2"), ETH0) as asked:
+    with (
+        Listener(lab.namespace("h1"), UNDERLAY, sent=True) as wire,
+        Listener(lab.namespace("acme/web-2"), ETH0) as asked,
+    ):
         answer = ask(lab, "acme/web-1", ["arping", "-c", "3", "-w", "2", "-b", "-I", ETH0, "10.0.1.12"])
     replies = answer.text.count("reply from")
     tell.claim("acme/web-1 asks by broadcast and is answered", replies >= 1, f"{replies} replies")
