@@ -83,7 +83,8 @@ struct tri_hop {
 struct tri_route {
 	__u8 kind;
 	__u8 hop_count;
-	__u8 pad[2];
+	__u8 family; /* of the prefix, 4 or 6 */
+	__u8 pad;
 	__be32 vni;
 	struct tri_hop hops[TRI_MAX_HOPS];
 };

@@ -31,10 +31,7 @@ static __always_inline bool is_routable_source(const struct tri_ip *ip, bool fou
 	return !is_zero_ip(ip) && !(ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80);
 }
 
-/*
- * The bits of a short IPv6 prefix (::/0) hold the v4-mapped addresses too: a row whose
- * first hop is of the other family is no route for this address.
- */
+/* The bits of a short IPv6 prefix (::/0) hold the v4-mapped addresses too, so a row says its family. */
 static __always_inline const struct tri_route *route_of(__be32 router, const struct tri_ip *ip)
 {
 	struct tri_route_key key = {.prefix_len = 32 + 128, .router = router};
@@ -42,9 +39,7 @@ static __always_inline const struct tri_route *route_of(__be32 router, const str
 
 	copy_ip(&key.ip, ip);
 	route = bpf_map_lookup_elem(&routes, &key);
-	if (!route || route->kind == TRI_ROUTE_BLACKHOLE)
-		return route;
-	return route->hop_count && is_ip4(&route->hops[0].ip) == is_ip4(ip) ? route : NULL;
+	return route && route->family == (is_ip4(ip) ? 4 : 6) ? route : NULL;
 }
 
 static __always_inline const struct tri_neighbor *neighbor_of(__be32 vni, const struct tri_ip *ip)

@@ -124,6 +124,14 @@ static __always_inline bool may_decapsulate(struct __sk_buff *ctx, const struct 
 	return upper == IPPROTO_TCP;
 }
 
+/* What the kernel's VXLAN device demands of an inner frame as well: the fixed IP header is whole. */
+static __always_inline __u32 least_payload(__be16 protocol)
+{
+	if (protocol == bpf_htons(ETH_P_IP))
+		return sizeof(struct iphdr);
+	return protocol == bpf_htons(ETH_P_IPV6) ? sizeof(struct ipv6hdr) : 0;
+}
+
 /* The device does it, and the tunnel program decides again; a trace is told already. */
 static __always_inline int leave_to_device(struct __sk_buff *ctx, __be32 vni, const struct tri_fate *fate)
 {
@@ -198,6 +206,8 @@ static __always_inline int underlay(struct __sk_buff *ctx, const struct tri_conf
 	inner = *(const struct ethhdr *)(vxlan + 1);
 	if (unlikely(inner.h_proto == bpf_htons(VLAN_8021Q) || inner.h_proto == bpf_htons(VLAN_8021AD)))
 		return drop(ctx, UNDERLAY, TRI_REASON_VLAN_TAGGED);
+	if (unlikely(o.end - o.begin - sizeof(inner) < least_payload(inner.h_proto)))
+		return drop(ctx, UNDERLAY, TRI_REASON_MALFORMED_TUNNEL);
 	fate = fate_of(vni, inner.h_dest);
 	if (fate.local && may_decapsulate(ctx, cfg, &o, fate.local, inner.h_proto))
 		return decapsulate(ctx, &o, &inner, &fate);
