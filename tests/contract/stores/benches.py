@@ -1,0 +1,37 @@
+"""One bench for each store: how to open it, and how to make time pass for its leases."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from triptych.stores.base import Lease, Store
+from triptych.stores.memory import MemoryStore
+from triptych.testing.clock import ManualClock
+
+
+class StoreBench(Protocol):
+    """What the suite needs besides the store itself."""
+
+    async def open(self, *, max_transaction_bytes: int | None = None) -> Store:
+        """A new, empty store; the test closes it."""
+        ...
+
+    async def expire(self, lease: Lease) -> None:
+        """Let so much time pass that a lease which nobody keeps alive is over, or about to be."""
+        ...
+
+
+class MemoryBench:
+    """Stores in memory, on a clock of their own."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+
+    async def open(self, *, max_transaction_bytes: int | None = None) -> Store:
+        """A new store."""
+        bound = {} if max_transaction_bytes is None else {"max_transaction_bytes": max_transaction_bytes}
+        return MemoryStore(clock=self.clock, **bound)
+
+    async def expire(self, lease: Lease) -> None:
+        """Move the clock past the lease's end."""
+        self.clock.advance(lease.ttl + 1)
