@@ -22,7 +22,8 @@ from triptych.lab import Lab, machines, names, namespaces
 from triptych.lab.links import Links
 from triptych.lab.operations import Profile
 
-_TUNSETIFF = 0x400454CA
+_TUNSETIFF, _TUNSETOFFLOAD = 0x400454CA, 0x400454D0
+_CSUM_TSO4_TSO6 = 0x01 | 0x02 | 0x04
 _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
 _LARGEST = 70_000
 """Bytes: a super-packet of 64 KiB with its headers."""
@@ -36,6 +37,8 @@ def open_tap(namespace: str, name: str, *, vnet_header: bool) -> int:
         flags = _IFF_TAP | _IFF_NO_PI | (_IFF_VNET_HDR if vnet_header else 0)
         try:
             fcntl.ioctl(tap, _TUNSETIFF, struct.pack("16sH14x", name.encode(), flags))
+            # With headers, checksums and segmentation may be left undone on the way, as QEMU lets them be.
+            fcntl.ioctl(tap, _TUNSETOFFLOAD, _CSUM_TSO4_TSO6 if vnet_header else 0)
         except OSError:
             os.close(tap)
             raise

@@ -21,8 +21,10 @@ from triptych.documents import Text, load_network
 from triptych.drivers.base import Driver
 from triptych.errors import DataPlaneError, InputError, NotFoundError
 from triptych.lab import Lab, planes, state
-from triptych.lab.plan import HostSpec
+from triptych.lab.apply import no_progress, perform
+from triptych.lab.plan import HostSpec, Plan
 from triptych.lab.pytest_plugin import LabMaker
+from triptych.lab.steps import steps
 
 CHANGED = (
     document()
@@ -281,6 +283,25 @@ def test_hosts_do_not_forward(lab: LabMaker) -> None:
     made = lab(network())
     for setting in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
         assert run(made, "h1", "sysctl", "-n", setting).strip() == "0"
+
+
+def test_hosts_say_nothing_to_vms(lab: LabMaker) -> None:
+    """A host has no address of any family on a port link, so that it never speaks to a VM by itself."""
+    made = lab(network(6))
+    shown = run(made, "h1", "ip", "-o", "addr", "show", "up").splitlines()
+    assert {line.split()[1] for line in shown} == {"lo", "underlay"}
+
+
+def test_every_operation_may_be_repeated(lab: LabMaker) -> None:
+    """Doing again all that built a lab is no error and changes nothing: the same machines, still reached."""
+    made = lab(network())
+    kept = (*made.hosts, *made.ports)
+    before = {target: inode(made, target) for target in kept}
+    with pinging(made, "acme/web-1", "10.0.1.13") as ping:
+        perform(steps(Plan(), made.plan), made.tables, no_progress)
+        sent, received = loss(interrupted(ping))
+    assert received >= sent - 1
+    assert {target: inode(made, target) for target in kept} == before
 
 
 def test_progress_counts_every_operation(lab: LabMaker) -> None:

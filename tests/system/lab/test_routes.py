@@ -66,6 +66,12 @@ def test_flows_spread_over_two_next_hops(world: Lab, version: int) -> None:
     reaches(world, "acme/db-1", BEHIND[version])
 
 
+def test_a_vm_that_routes_forwards_and_others_do_not(world: Lab) -> None:
+    """A VM with allowed addresses forwards packets of both families; a VM without does not."""
+    for vm, wanted in (("acme/gw-1", "1\n1\n"), ("acme/web-1", "0\n0\n")):
+        assert run(world, vm, "sysctl", "-n", "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding") == wanted
+
+
 @FAMILY
 def test_a_blackhole_is_silent(world: Lab, version: int) -> None:
     """A packet into a black hole is dropped as BLACKHOLE, and nobody is told."""
