@@ -12,6 +12,7 @@
     ├── DataPlaneError        the kernel refused; the rest keeps working
     │   ├── TableFullError    a map has no room for more rows
     │   └── LayoutError       a pinned map has another layout version
+    ├── WireError             a message of the other end that no honest one sends
     └── StoreError                    the store did not do it; nothing is half-applied
         ├── StoreUnavailableError     it cannot be reached now; trying again may help
         │   └── OutcomeUnknownError   it may have committed; read before trying again
@@ -94,6 +95,10 @@ class TableFullError(DataPlaneError):
 
 class LayoutError(DataPlaneError):
     """A pinned map has another layout version than this program."""
+
+
+class WireError(TriptychError):
+    """The other end sent what the protocol does not allow; nothing of that message was taken."""
 
 
 class StoreError(TriptychError):
