@@ -4,14 +4,17 @@
 
     TriptychError
     ├── InputError            the person who wrote the document or the command
-    │   ├── DocumentError     every fault of a document at once
-    │   └── NotFoundError     a name that nothing declared carries
+    │   ├── DocumentError      every fault of a document at once
+    │   ├── NotFoundError      a name that nothing declared carries
+    │   └── ClaimRefusedError  a port is not this host's to have
     ├── EnvironmentError_     the person who runs the machine
     │   ├── PrivilegeError    root (or a capability) is missing
     │   └── MissingToolError  a program, library or kernel feature is missing
     ├── DataPlaneError        the kernel refused; the rest keeps working
     │   ├── TableFullError    a map has no room for more rows
     │   └── LayoutError       a pinned map has another layout version
+    ├── ControllerUnavailableError  no controller answers; what is programmed keeps forwarding
+    ├── SavedStateError       what an agent keeps on disk is damaged, or of another version
     ├── WireError             a message of the other end that no honest one sends
     └── StoreError                    the store did not do it; nothing is half-applied
         ├── StoreUnavailableError     it cannot be reached now; trying again may help
@@ -73,6 +76,10 @@ class NotFoundError(InputError):
     """A name that nothing declared carries."""
 
 
+class ClaimRefusedError(InputError):
+    """A host asked for a port that is not its to have; the message names the owner."""
+
+
 class EnvironmentError_(TriptychError):
     """The machine lacks something; the message says what to install or change."""
 
@@ -99,6 +106,14 @@ class LayoutError(DataPlaneError):
 
 class WireError(TriptychError):
     """The other end sent what the protocol does not allow; nothing of that message was taken."""
+
+
+class ControllerUnavailableError(TriptychError):
+    """No controller answers; nothing was changed, and what is programmed keeps forwarding."""
+
+
+class SavedStateError(TriptychError):
+    """What an agent keeps on disk cannot be used: damaged, or of another version."""
 
 
 class StoreError(TriptychError):
