@@ -1,0 +1,167 @@
+"""What the rooms of the agent say to each other: facts, changes, claims.
+
+`sync` brings changes and asks for ports, `reconcile` programs, `local` takes requests of
+this machine, `state` keeps what must outlive a reboot. None of them knows another: they
+meet in these values and protocols, and `app` joins them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from triptych.core.addresses import IP, IPNetwork, Mac
+from triptych.core.compile.scopes import Scope
+from triptych.core.local import HostConfig, LocalPort
+from triptych.core.tables import Delta, Table, TableSet
+from triptych.drivers.base import Refusal
+
+
+class PortFacts(msgspec.Struct, frozen=True):
+    """What the controller says of a port that is this host's; `name` is `tenant/port`."""
+
+    name: str
+    vni: int
+    mac: Mac
+    ips: tuple[IP, ...] = ()
+    allowed: tuple[IPNetwork, ...] = ()
+    generation: int = 0
+
+    def on(self, interface: str) -> LocalPort:
+        """The port as the driver is told it."""
+        return LocalPort(self.name, interface, self.vni, self.mac, self.ips, self.allowed)
+
+
+class HostFacts(msgspec.Struct, frozen=True):
+    """What the controller says of this host besides rows: everything, never a change.
+
+    `config` is None where the controller leaves it to the host.
+    """
+
+    vteps: tuple[IP, ...] = ()
+    ports: tuple[PortFacts, ...] = ()
+    config: HostConfig | None = None
+
+
+class ScopeImage(NamedTuple):
+    """The rows of one scope at a revision of the store.
+
+    `revision` 0 says that nobody knows which it is (the rows were found in the data plane).
+    """
+
+    scope: Scope
+    revision: int
+    rows: TableSet
+
+
+class Held(Protocol):
+    """The rows that this host should have, by scope.
+
+    Once the agent runs, only the reconciler's worker thread touches it.
+    """
+
+    def restore(self, images: Iterable[ScopeImage]) -> None:
+        """Begin with these scopes, in place of whatever is held."""
+        ...
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        """The value of a row, or None when there should be none."""
+        ...
+
+    def rows(self) -> TableSet:
+        """All rows, as a set that the caller may change."""
+        ...
+
+    def images(self) -> Iterable[ScopeImage]:
+        """Each scope with its revision; to be read at once."""
+        ...
+
+
+class Batch(Protocol):
+    """One change from the controller, whole: what it sent in parts has been put together.
+
+    `facts` is None when they are as before. With `complete`, everything that the host should
+    have is in: only then may a row be removed for not being among them.
+    """
+
+    @property
+    def revision(self) -> int:
+        """The store's revision that the host is at when the batch is programmed."""
+        ...
+
+    @property
+    def facts(self) -> HostFacts | None:
+        """The facts of the host from now on."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """Whether the held rows are all of the host's once this is merged."""
+        ...
+
+    def merge(self) -> Delta:
+        """Bring the held rows to this batch; what changed. Called in the worker thread, once."""
+        ...
+
+
+class Programmed(msgspec.Struct, frozen=True):
+    """A batch is in the data plane, but for what was refused."""
+
+    revision: int
+    refused: tuple[Refusal, ...] = ()
+
+
+class Programmer(Protocol):
+    """Where `sync` hands its batches, one after the other."""
+
+    async def program(self, batch: Batch) -> Programmed:
+        """Return when the batch is programmed; what the data plane refuses is in the answer, never raised."""
+        ...
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """A port is this host's: it can talk when the host has programmed this revision."""
+
+    generation: int
+    revision: int
+
+
+class Claims(Protocol):
+    """Asking the controller for ports."""
+
+    async def attach(self, port: str) -> Grant:
+        """Claim `tenant/port` for this host.
+
+        Raises ClaimRefusedError when it is another host's or is not declared, and
+        ControllerUnavailableError when nobody answers.
+        """
+        ...
+
+    async def detach(self, port: str, generation: int) -> None:
+        """Say that a port is attached here no longer; a former generation changes nothing.
+
+        Raises ControllerUnavailableError.
+        """
+        ...
+
+
+class Phase(StrEnum):
+    """Where a port is on its way to talking."""
+
+    LIVE = "live"
+    WAITING = "waiting"
+    GONE = "gone"
+    REFUSED = "refused"
+
+
+class PortStatus(msgspec.Struct, frozen=True):
+    """A port that was attached here, or is the host's by the facts: how it fares, and why it is not live."""
+
+    name: str
+    phase: Phase
+    interface: str = ""
+    generation: int = 0
+    detail: str = ""
