@@ -33,6 +33,21 @@ class LocalPort(msgspec.Struct, frozen=True):
     allowed: tuple[IPNetwork, ...] = ()
 
 
+class PortFacts(msgspec.Struct, frozen=True):
+    """What is declared of a port, to its host: `LocalPort` without the interface; `name` is `tenant/port`."""
+
+    name: str
+    vni: int
+    mac: Mac
+    ips: tuple[IP, ...] = ()
+    allowed: tuple[IPNetwork, ...] = ()
+    generation: int = 0
+
+    def on(self, interface: str) -> LocalPort:
+        """The port as the driver is told it."""
+        return LocalPort(self.name, interface, self.vni, self.mac, self.ips, self.allowed)
+
+
 class HostConfig(msgspec.Struct, frozen=True):
     """What a host's data plane is told once, besides rows and ports.
 
@@ -64,4 +79,4 @@ def local_ports(network: Network, host: str) -> tuple[LocalPort, ...]:
     return tuple(result)
 
 
-__all__ = ["VXLAN_PORT", "HostConfig", "LocalPort", "local_ports", "overlay_mtu"]
+__all__ = ["VXLAN_PORT", "HostConfig", "LocalPort", "PortFacts", "local_ports", "overlay_mtu"]
