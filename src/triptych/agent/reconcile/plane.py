@@ -1,0 +1,251 @@
+"""One host's data plane as the agent works it: rows, ports and VTEPs through one driver.
+
+Plain calls that block, made by one worker thread; `Reconciler` is the door for everybody
+else. Nothing in here is undone because a controller is away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import msgspec
+
+from triptych.agent.contract import Batch, Held, HostFacts, Phase, PortStatus, Programmed, ScopeImage
+from triptych.agent.reconcile.begin import Beginning, begin
+from triptych.agent.reconcile.ports import Attached, Knowledge, Plan, by_name, own_row, plan
+from triptych.agent.reconcile.rows import Audit, RowKeeper
+from triptych.core.local import HostConfig
+from triptych.core.tables import TABLES, Table
+from triptych.core.verdicts import Event
+from triptych.drivers.base import Applied, Capability, Driver, DropCount
+from triptych.errors import DataPlaneError, TriptychError
+
+Links = Callable[[], Mapping[str, int]]
+"""The indices of the host's interfaces by name, as they are now."""
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """What an earlier life left on disk. `filling`: it died while it put rows back after a reboot."""
+
+    images: tuple[ScopeImage, ...] = ()
+    facts: HostFacts | None = None
+    attachments: Mapping[str, str] = msgspec.field(default_factory=dict)
+    filling: bool = False
+
+
+class PlaneStatus(msgspec.Struct, frozen=True):
+    """The data plane at one moment. `rows` are those held, by table."""
+
+    revision: int
+    complete: bool
+    rows: Mapping[str, int]
+    scopes: int
+    ports: tuple[PortStatus, ...]
+    applied: Applied
+    vteps: int
+    errors: tuple[str, ...]
+
+
+class Plane:
+    """Rows, ports and VTEPs of one host. `make` gives a driver, not open, for a configuration."""
+
+    def __init__(self, config: HostConfig, make: Callable[[HostConfig], Driver], held: Held, links: Links) -> None:
+        self._config = config
+        self._make = make
+        self._held = held
+        self._links = links
+        self._driver = make(config)
+        self._rows = RowKeeper(self._driver, held)
+        self._facts: HostFacts | None = None
+        self._fresh = False
+        self._complete = False
+        self._revision = 0
+        self._attachments: dict[str, str] = {}
+        self._actual: dict[str, Attached] = {}
+        self._status: tuple[PortStatus, ...] = ()
+        self._errors: dict[str, str] = {}
+
+    def open(self, saved: Saved, filling: Callable[[bool], None]) -> Beginning:
+        """Adopt the data plane, or fill an empty one from disk; `filling` is told around the latter.
+
+        Raises what the driver raises when it cannot open; nothing is changed then.
+        """
+        self._driver.open()
+        beginning = begin(self._driver.load(), saved.images, filling=saved.filling)
+        self._held.restore(beginning.images)
+        self._facts = saved.facts
+        links = self._links()
+        for port in self._driver.ports():
+            self._attachments[port.name] = port.interface
+            self._actual[port.name] = Attached(port, links.get(port.interface, 0))
+        # A later attach is on disk before the driver hears of it.
+        self._attachments.update(saved.attachments)
+        self._revision = min((image.revision for image in beginning.images), default=0)
+        if beginning.from_disk:
+            filling(True)
+            self._rows.apply(beginning.fill)
+            # Only into an empty data plane: an adopted one may know hosts that the disk does not.
+            self._set_vteps()
+            filling(False)
+        self.settle()
+        return beginning
+
+    def close(self) -> None:
+        """Let go of the driver; forwarding goes on."""
+        self._driver.close()
+
+    def program(self, batch: Batch) -> Programmed:
+        """Merge a batch into what is held and bring the data plane there; refusals are in the answer."""
+        delta = batch.merge()
+        facts = batch.facts
+        if facts is not None:
+            self._facts, self._fresh = facts, True
+            self._configure()
+            # Whom to listen to comes before rows that make them talk to us.
+            self._set_vteps()
+        applied = self._rows.apply(delta)
+        first = batch.complete and not self._complete
+        self._complete = self._complete or batch.complete
+        if first:
+            self._rows.audit(remove=True)
+        self.settle()
+        self._revision = batch.revision
+        return Programmed(batch.revision, self._rows.refused if first else applied.refused)
+
+    def attach(self, name: str, interface: str) -> None:
+        """Want an interface to be a port, from now on and after every restart."""
+        self._attachments[name] = interface
+        self.settle()
+
+    def detach(self, name: str) -> None:
+        """Want it no longer; a port that is not there is no error. DataPlaneError when the kernel refuses."""
+        wanted = self._attachments.pop(name, None)
+        try:
+            if name in self._actual:
+                self._driver.detach(name)
+                del self._actual[name]
+        except DataPlaneError:
+            if wanted is not None:
+                self._attachments[name] = wanted
+            raise
+        finally:
+            self.settle()
+
+    def settle(self) -> tuple[PortStatus, ...]:
+        """Make the ports what they should be now; what fails is in their status, and tried again next time."""
+        decided = plan(self._knowledge())
+        failed = self._carry_out(decided)
+        self._status = tuple(
+            msgspec.structs.replace(port, phase=Phase.REFUSED, detail=failed[port.name])
+            if port.name in failed
+            else port
+            for port in decided.status
+        )
+        return self._status
+
+    def audit(self) -> Audit:
+        """Compare with the data plane and repair. Rows go only once the controller has said everything."""
+        report = self._rows.audit(remove=self._complete)
+        if self._fresh:
+            self._set_vteps()
+        self.settle()
+        return report
+
+    def images(self) -> tuple[ScopeImage, ...]:
+        """The scopes held; to be read before the next batch."""
+        return tuple(self._held.images())
+
+    def facts(self) -> tuple[HostFacts | None, dict[str, str]]:
+        """The facts and the attachments, for the disk."""
+        return self._facts, dict(self._attachments)
+
+    def status(self) -> PlaneStatus:
+        """How things are."""
+        images = self.images()
+        count = {table.name: sum(len(image.rows[table]) for image in images) for table in TABLES}
+        vteps = len(self._facts.vteps) if self._facts is not None else 0
+        return PlaneStatus(
+            self._revision,
+            self._complete,
+            count,
+            len(images),
+            self._status,
+            Applied(refused=self._rows.refused),
+            vteps,
+            tuple(self._errors.values()),
+        )
+
+    def counters(self) -> tuple[Mapping[Event, int], tuple[DropCount, ...]]:
+        """Events and drops since the data plane was created."""
+        return self._driver.events(), tuple(self._driver.drops())
+
+    def capabilities(self) -> tuple[Capability, ...]:
+        """What the driver probed and chose."""
+        return tuple(self._driver.capabilities())
+
+    def _knowledge(self) -> Knowledge:
+        own = own_row(self._config.vtep, self._sure)
+        return Knowledge(self._attachments, by_name(self._facts), self._fresh, self._links(), self._actual, own)
+
+    def _sure(self, table: Table, key: bytes) -> bytes | None:
+        return self._held.get(table, key) if self._rows.is_sure(table, key) else None
+
+    def _carry_out(self, decided: Plan) -> dict[str, str]:
+        """Detach, then attach; why each port that failed did."""
+        failed = {}
+        for name in decided.detach:
+            try:
+                self._driver.detach(name)
+                del self._actual[name]
+            except DataPlaneError as error:
+                failed[name] = str(error)
+        todo = list(decided.attach)
+        while todo:
+            # Ports that trade a MAC or an interface are in each other's way only until one has moved.
+            left = []
+            for item in todo:
+                try:
+                    self._driver.attach(item.port)
+                    self._actual[item.port.name] = item
+                    failed.pop(item.port.name, None)
+                except DataPlaneError as error:
+                    failed[item.port.name] = str(error)
+                    left.append(item)
+            if len(left) == len(todo):
+                break
+            todo = left
+        return failed
+
+    def _set_vteps(self) -> None:
+        if self._facts is not None:
+            with self._noted("vteps"):
+                self._driver.set_vteps(self._facts.vteps)
+
+    def _configure(self) -> None:
+        """Open the data plane anew when the controller says another configuration; the former one stays if it fails."""
+        told = self._facts.config if self._facts is not None else None
+        if told is None:
+            return
+        wanted = msgspec.structs.replace(told, name=self._config.name)
+        if wanted == self._config:
+            return
+        with self._noted("configuration"):
+            driver = self._make(wanted)
+            self._driver.close()
+            try:
+                driver.open()
+            except TriptychError:
+                self._driver.open()
+                raise
+            self._driver, self._rows.driver, self._config = driver, driver, wanted
+
+    @contextmanager
+    def _noted(self, what: str) -> Iterator[None]:
+        """Keep an error for the status instead of stopping for it; success clears it."""
+        try:
+            yield
+        except TriptychError as error:
+            self._errors[what] = str(error)
+        else:
+            self._errors.pop(what, None)

@@ -1,0 +1,105 @@
+"""Which interfaces should be ports now: a decision over plain values.
+
+Four things are asked of a port before its interface gets a program: somebody attached it
+here, its interface exists, the controller says that it is this host's, and its own row is
+programmed, so that the first frame of the VM already meets everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from triptych.agent.contract import HostFacts, Phase, PortFacts, PortStatus
+from triptych.core.addresses import IP
+from triptych.core.local import LocalPort
+from triptych.core.tables import LOCATIONS, Location, LocationKind, Table
+
+
+class Attached(NamedTuple):
+    """A port as the driver has it, and the index of the interface that it was put on."""
+
+    port: LocalPort
+    ifindex: int
+
+
+class Plan(NamedTuple):
+    """What to do, detaching first; and how each port fares when nothing fails."""
+
+    detach: tuple[str, ...]
+    attach: tuple[Attached, ...]
+    status: tuple[PortStatus, ...]
+
+
+class Knowledge(NamedTuple):
+    """What the decision rests on.
+
+    `attachments` are the interfaces by port that were asked for on this host, `links` the
+    indices of its interfaces by name, `actual` what the driver has. `fresh` says that the
+    facts come from a controller that this process has heard; without it no port is taken
+    away. `ready` tells whether a port's own row is programmed.
+    """
+
+    attachments: Mapping[str, str]
+    facts: Mapping[str, PortFacts]
+    fresh: bool
+    links: Mapping[str, int]
+    actual: Mapping[str, Attached]
+    ready: Callable[[PortFacts], bool]
+
+
+def by_name(facts: HostFacts | None) -> dict[str, PortFacts]:
+    """The ports of a host by name."""
+    return {port.name: port for port in facts.ports} if facts is not None else {}
+
+
+def plan(known: Knowledge) -> Plan:
+    """What to attach and detach, and why a port is not live."""
+    detach = [name for name in known.actual if name not in known.attachments]
+    attach: list[Attached] = []
+    status: list[PortStatus] = []
+    for name, interface in sorted(known.attachments.items()):
+        actual, facts = known.actual.get(name), known.facts.get(name)
+        wanted, phase, detail = _one(known, name, interface)
+        if wanted is None and actual is not None:
+            detach.append(name)
+        elif wanted is not None and wanted != actual:
+            attach.append(wanted)
+        generation = facts.generation if facts is not None else 0
+        status.append(PortStatus(name, phase, interface, generation, detail))
+    for name, facts in sorted(known.facts.items()):
+        if name not in known.attachments:
+            detail = "no interface was attached on this host"
+            status.append(PortStatus(name, Phase.WAITING, "", facts.generation, detail))
+    return Plan(tuple(detach), tuple(attach), tuple(status))
+
+
+def _one(known: Knowledge, name: str, interface: str) -> tuple[Attached | None, Phase, str]:
+    """What the driver should have for an attachment, and how that is called."""
+    actual, facts = known.actual.get(name), known.facts.get(name)
+    ifindex = known.links.get(interface)
+    if ifindex is None:
+        return None, Phase.GONE, f"interface {interface} does not exist"
+    if facts is None and not known.fresh and actual is not None:
+        # Adopted: it worked before this process, and nobody has said otherwise.
+        return Attached(actual.port, ifindex), Phase.LIVE, ""
+    if facts is None:
+        why = "the controller does not name it as this host's" if known.fresh else "no controller has been heard yet"
+        return None, Phase.WAITING, why
+    if actual is None and not known.ready(facts):
+        return None, Phase.WAITING, "its rows are not programmed yet"
+    return Attached(facts.on(interface), ifindex), Phase.LIVE, ""
+
+
+def own_row(vtep: IP, held: Callable[[Table, bytes], bytes | None]) -> Callable[[PortFacts], bool]:
+    """A check whether `locations` says that a port, at its generation or a later one, is behind `vtep`."""
+
+    def ready(port: PortFacts) -> bool:
+        key = Location.key(port.vni, port.mac)
+        value = held(LOCATIONS, key)
+        if value is None:
+            return False
+        row = Location.unpack(key, value)
+        return row.kind is LocationKind.VTEP and row.underlay == vtep and row.generation >= port.generation
+
+    return ready

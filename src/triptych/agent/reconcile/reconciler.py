@@ -1,0 +1,132 @@
+"""The door to the data plane for the rest of the agent: every call goes through one worker thread.
+
+Whoever waits for something ("is this port live?") waits for a *change* and looks again;
+each call that may have changed something announces one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import ParamSpec, TypeVar
+
+from triptych.agent.contract import Batch, HostFacts, PortStatus, Programmed, ScopeImage
+from triptych.agent.reconcile.begin import Beginning
+from triptych.agent.reconcile.plane import Plane, PlaneStatus, Saved
+from triptych.agent.reconcile.rows import Audit
+from triptych.agent.reconcile.worker import Worker
+from triptych.core.verdicts import Event
+from triptych.drivers.base import Capability, DropCount
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Totals:
+    """What audits have found since the agent started."""
+
+    def __init__(self) -> None:
+        self.audits = self.missing = self.changed = self.foreign = 0
+        self.last: Audit | None = None
+
+    def add(self, audit: Audit) -> None:
+        """Count one."""
+        self.audits += 1
+        self.missing += audit.missing
+        self.changed += audit.changed
+        self.foreign += audit.foreign
+        self.last = audit
+
+    @property
+    def drift(self) -> int:
+        """Rows found wrong and put right."""
+        return self.missing + self.changed + self.foreign
+
+
+class Reconciler:
+    """Programs batches, attaches ports, audits. `changed` is told after each call, in the event loop."""
+
+    def __init__(self, plane: Plane, *, changed: Callable[[], None] = lambda: None) -> None:
+        self._plane = plane
+        self._worker = Worker("data-plane")
+        self._announce = changed
+        self._waiting: set[asyncio.Event] = set()
+        self.totals = Totals()
+
+    async def open(self, saved: Saved, filling: Callable[[bool], None]) -> Beginning:
+        """Adopt or fill the data plane; see Plane.open."""
+        return await self._worker.run(self._plane.open, saved, filling)
+
+    async def close(self) -> None:
+        """Finish the call that runs, and let go; forwarding goes on."""
+        await self._worker.run(self._plane.close)
+        self._worker.close()
+
+    async def program(self, batch: Batch) -> Programmed:
+        """See contract.Programmer."""
+        return await self._changing(self._plane.program, batch)
+
+    async def attach(self, name: str, interface: str) -> None:
+        """Want an interface to be a port; `wait_for` tells when it is."""
+        await self._changing(self._plane.attach, name, interface)
+
+    async def detach(self, name: str) -> None:
+        """Want a port no longer."""
+        await self._changing(self._plane.detach, name)
+
+    async def settle(self) -> tuple[PortStatus, ...]:
+        """Look at the interfaces again, and make the ports what they should be."""
+        return await self._changing(self._plane.settle)
+
+    async def audit(self) -> Audit:
+        """Compare with the data plane, repair, count."""
+        report = await self._changing(self._plane.audit)
+        self.totals.add(report)
+        return report
+
+    async def status(self) -> PlaneStatus:
+        """How things are."""
+        return await self._worker.run(self._plane.status)
+
+    async def counters(self) -> tuple[Mapping[Event, int], tuple[DropCount, ...]]:
+        """Events and drops."""
+        return await self._worker.run(self._plane.counters)
+
+    async def capabilities(self) -> tuple[Capability, ...]:
+        """What the driver chose."""
+        return await self._worker.run(self._plane.capabilities)
+
+    async def read(self, encode: Callable[[tuple[ScopeImage, ...]], bytes]) -> bytes:
+        """The held scopes, encoded between two changes."""
+        return await self._worker.run(lambda: encode(self._plane.images()))
+
+    async def facts(self) -> tuple[HostFacts | None, dict[str, str]]:
+        """The facts and attachments."""
+        return await self._worker.run(self._plane.facts)
+
+    async def wait_for(self, ready: Callable[[PlaneStatus], bool], seconds: float) -> PlaneStatus:
+        """Return the first status that is `ready`, or after so many seconds the one that there is then."""
+        changed = asyncio.Event()
+        self._waiting.add(changed)
+        deadline = asyncio.get_running_loop().time() + seconds
+        try:
+            while True:
+                changed.clear()
+                status = await self.status()
+                left = deadline - asyncio.get_running_loop().time()
+                if ready(status) or left <= 0:
+                    return status
+                try:
+                    await asyncio.wait_for(changed.wait(), left)
+                except TimeoutError:
+                    return await self.status()
+        finally:
+            self._waiting.discard(changed)
+
+    async def _changing(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await self._worker.run(call, *args, **kwargs)
+        finally:
+            for event in self._waiting:
+                event.set()
+            self._announce()
