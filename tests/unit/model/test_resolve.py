@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
+import msgspec
 import pytest
 
 from triptych.core.addresses import Mac
@@ -282,3 +283,19 @@ def test_resolving_looks_at_declarations_only() -> None:
         == load_network([Text("net.yaml", with_ports("a", "b"))])
     )
     assert list(first.objects)[-1] == Key(Kind.PORT, "acme", "b")
+
+
+def test_a_migration_that_happened_stays() -> None:
+    """A document that asks for a migration leaves the port on its new host once it is there."""
+    text = """
+hosts: [{name: h1, underlay: 192.0.2.1}, {name: h2, underlay: 192.0.2.2}]
+tenants: [{name: acme}]
+segments: [{tenant: acme, name: web}]
+ports: [{tenant: acme, name: vm, segment: web, host: h1, migrate_to: h2}]
+"""
+    asked = network_of(text)
+    port = asked.port("acme", "vm")
+    assert (port.host, port.migrate_to) == ("h1", "h2")
+    moved = msgspec.structs.replace(port, host="h2", migrate_to=None, generation=2)
+    done = Network([moved if item is port else item for item in asked])
+    assert load_network([Text("net.yaml", text)], done) == done

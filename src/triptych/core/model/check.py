@@ -17,7 +17,13 @@ from triptych.core.model.nouns import Key, Kind
 from triptych.core.model.world import World
 
 _T = TypeVar("_T", bound=Declared)
-_TARGETS = {"tenant": Kind.TENANT, "router": Kind.ROUTER, "segment": Kind.SEGMENT, "host": Kind.HOST}
+_TARGETS = {
+    "tenant": Kind.TENANT,
+    "router": Kind.ROUTER,
+    "segment": Kind.SEGMENT,
+    "host": Kind.HOST,
+    "migrate_to": Kind.HOST,
+}
 
 
 def check(declarations: Declarations, faults: Faults) -> None:

@@ -69,6 +69,10 @@ def check_ports(world: World) -> None:
     """Record MACs and IPs that two ports of a segment share, and IPs that the segment's subnets do not offer."""
     members: dict[Key, _Members] = {}
     for port in world.ports:
+        if port.migrate_to is not None and port.host is None and "host" not in port.origin.refused:
+            problem = "has no host to come from"
+            remedy = "give its present host as host, or give this one as host instead"
+            world.faults.add(port.key, port.origin, ("migrate_to",), port.migrate_to, problem, remedy)
         segment = world.segment(port.tenant, port.segment)
         if segment is None:
             continue

@@ -90,6 +90,7 @@ class DeclaredPort(msgspec.Struct, frozen=True):
     mac: Mac | None = None
     ips: tuple[IP, ...] | None = None
     allowed_addresses: tuple[IPNetwork, ...] | None = None
+    migrate_to: str | None = None
 
     @property
     def key(self) -> Key:

@@ -118,7 +118,8 @@ class Port(msgspec.Struct, frozen=True):
     """A VM's virtual NIC. Without a host it is declared but nowhere, and has no rows.
 
     `allowed_addresses` are prefixes that the VM may send from besides `ips` (a VM that
-    routes or NATs). `generation` is raised by every attach.
+    routes or NATs). `generation` is raised by every attach. `migrate_to` is the host that
+    may take the port over from `host`; the attach there makes it `host` and clears it.
     """
 
     tenant: str
@@ -129,6 +130,7 @@ class Port(msgspec.Struct, frozen=True):
     ips: tuple[IP, ...] = ()
     allowed_addresses: tuple[IPNetwork, ...] = ()
     generation: int = 0
+    migrate_to: str | None = None
 
     @property
     def key(self) -> Key:

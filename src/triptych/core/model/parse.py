@@ -20,16 +20,21 @@ _LISTS = {kind.value: kind for kind in Kind}
 def parse(documents: Iterable[Document]) -> Declarations:
     """The declarations of all documents together, checked; DocumentError with every fault otherwise."""
     faults = Faults()
+    declarations = read(documents, faults)
+    check(declarations, faults)
+    if faults:
+        raise DocumentError(faults.all())
+    return declarations
+
+
+def read(documents: Iterable[Document], faults: Faults) -> Declarations:
+    """What all documents say, each object by itself: nothing is checked between them."""
     found: dict[Kind, list[Declared]] = {kind: [] for kind in Kind}
     incomplete: set[Kind] = set()
     for document in documents:
         _read_document(document, found, incomplete, faults)
     lists: dict[str, Any] = {kind.value: tuple(items) for kind, items in found.items()}
-    declarations = Declarations(incomplete=frozenset(incomplete), **lists)
-    check(declarations, faults)
-    if faults:
-        raise DocumentError(faults.all())
-    return declarations
+    return Declarations(incomplete=frozenset(incomplete), **lists)
 
 
 def _read_document(

@@ -14,11 +14,12 @@ def document_of(network: Network) -> dict[str, list[dict[str, object]]]:
     """
     lists: dict[str, list[dict[str, object]]] = {}
     for item in network:
-        lists.setdefault(item.key.kind.value, []).append(_fields(item))
+        lists.setdefault(item.key.kind.value, []).append(fields_of(item))
     return lists
 
 
-def _fields(item: Object) -> dict[str, object]:
+def fields_of(item: Object) -> dict[str, object]:
+    """One object as its document item; a port's generation is not in it."""
     fields: dict[str, object]
     match item:
         case Host():
@@ -36,6 +37,7 @@ def _fields(item: Object) -> dict[str, object]:
             fields["mac"] = str(item.mac)
             fields["ips"] = [str(ip) for ip in item.ips]
             fields["allowed_addresses"] = [str(prefix) for prefix in item.allowed_addresses] or None
+            fields["migrate_to"] = item.migrate_to
         case StaticRoute():
             fields = {"tenant": item.tenant, "router": item.router, "prefix": str(item.prefix)}
             fields["via"] = [str(ip) for ip in item.via] or None

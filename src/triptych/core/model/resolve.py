@@ -21,7 +21,7 @@ from triptych.core.model.faults import Faults
 from triptych.core.model.fields import MAX_ID, MAX_VNI
 from triptych.core.model.network import Network
 from triptych.core.model.nouns import Bum, Host, Key, L2Gateway, Object, Router, Segment, StaticRoute, Subnet, Tenant
-from triptych.core.model.pools import Pool, router_mac
+from triptych.core.model.pools import Elsewhere, Nowhere, Occupied, Pool, router_mac
 from triptych.core.model.resolve_ports import resolve_ports
 from triptych.errors import DocumentError
 
@@ -34,13 +34,23 @@ _D = TypeVar("_D", DeclaredHost, DeclaredRouter, DeclaredSegment)
 _O = TypeVar("_O", Host, Router, Segment)
 
 
-def resolve(declarations: Declarations, previous: Network | None = None) -> Network:
-    """The network of checked declarations; DocumentError when something to allocate has run out."""
+def resolve(declarations: Declarations, previous: Network | None = None, elsewhere: Elsewhere | None = None) -> Network:
+    """The network of checked declarations; DocumentError when something to allocate has run out.
+
+    Nothing is allocated that objects `elsewhere` have, which the declarations leave out.
+    """
     faults = Faults()
     before = previous.objects if previous is not None else {}
-    host_ids = _numbers(declarations.hosts, _IDS, lambda item: item.id, _was(before, Host, lambda item: item.id))
-    router_ids = _numbers(declarations.routers, _IDS, lambda item: item.id, _was(before, Router, lambda item: item.id))
-    vnis = _numbers(declarations.segments, _VNIS, lambda item: item.vni, _was(before, Segment, lambda item: item.vni))
+    others: Elsewhere = elsewhere if elsewhere is not None else Nowhere()
+    host_ids = _numbers(
+        declarations.hosts, _IDS, others.host_ids, lambda item: item.id, _was(before, Host, lambda item: item.id)
+    )
+    router_ids = _numbers(
+        declarations.routers, _IDS, others.router_ids, lambda item: item.id, _was(before, Router, lambda item: item.id)
+    )
+    vnis = _numbers(
+        declarations.segments, _VNIS, others.vnis, lambda item: item.vni, _was(before, Segment, lambda item: item.vni)
+    )
     routers = {item.key: _router(item, router_ids, before, faults) for item in declarations.routers}
     segments = [_segment(item, vnis, faults) for item in declarations.segments]
     objects: list[Object] = []
@@ -48,7 +58,7 @@ def resolve(declarations: Declarations, previous: Network | None = None) -> Netw
     objects += [Tenant(item.name) for item in declarations.tenants]
     objects += routers.values()
     objects += segments
-    objects += resolve_ports(declarations.ports, {item.key: item for item in segments}, routers, before, faults)
+    objects += resolve_ports(declarations.ports, {item.key: item for item in segments}, routers, before, others, faults)
     objects += [
         StaticRoute(item.tenant, item.router, item.prefix, item.via or (), bool(item.blackhole))
         for item in declarations.routes
@@ -76,12 +86,13 @@ def _was(before: Mapping[Key, Object], kind: type[_O], number: Callable[[_O], in
 def _numbers(
     items: Iterable[_D],
     ranges: tuple[range, ...],
+    occupied: Occupied,
     said: Callable[[_D], int | None],
     had: Callable[[Key], int | None],
 ) -> dict[Key, int | None]:
     """A number for every item: the one it says, the one it had, or the lowest that is free (None: there is none)."""
     numbers = {item.key: said(item) for item in items}
-    pool = Pool(*ranges, taken=(number for number in numbers.values() if number is not None))
+    pool = Pool(*ranges, taken=(number for number in numbers.values() if number is not None), occupied=occupied)
     for key, number in numbers.items():
         if number is None:
             old = had(key)

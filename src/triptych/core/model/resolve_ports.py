@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from triptych.core.addresses import IP, Mac
 from triptych.core.model.declarations import DeclaredPort
 from triptych.core.model.faults import Faults
 from triptych.core.model.nouns import Key, Kind, Object, Port, Router, Segment
-from triptych.core.model.pools import AddressPool, port_mac
+from triptych.core.model.pools import AddressPool, Elsewhere, port_mac
 
 
 def resolve_ports(
@@ -17,6 +17,7 @@ def resolve_ports(
     segments: Mapping[Key, Segment],
     routers: Mapping[Key, Router],
     before: Mapping[Key, Object],
+    elsewhere: Elsewhere,
     faults: Faults,
 ) -> list[Port]:
     """Every port with its MAC and IPs, in document order."""
@@ -30,24 +31,44 @@ def resolve_ports(
         segment = segments[key]
         router = routers[Key(Kind.ROUTER, key.tenant, segment.router)] if segment.router is not None else None
         old = {port.key: item for port in group if isinstance(item := before.get(port.key), Port)}
-        macs = _macs(group, router, old, faults)
-        ips = _ips(group, segment, old, faults)
+        macs = _macs(group, router, old, elsewhere.macs(segment.tenant, segment.name), faults)
+        ips = _ips(group, segment, old, elsewhere, faults)
         for port in group:
+            was = before.get(port.key)
+            was = was if isinstance(was, Port) else None
+            host, migrate_to = _place(port, was)
             found[port.key] = Port(
                 tenant=port.tenant,
                 name=port.name,
                 segment=segment.name,
                 mac=macs[port.key],
-                host=port.host,
+                host=host,
                 ips=ips[port.key],
                 allowed_addresses=port.allowed_addresses or (),
-                generation=old[port.key].generation if port.key in old else 0,
+                generation=was.generation if was is not None else 0,
+                migrate_to=migrate_to,
             )
     return [port for port in found.values() if port is not None]
 
 
+def _place(port: DeclaredPort, was: Port | None) -> tuple[str | None, str | None]:
+    """Its host, and the one that may take it over.
+
+    A migration that has happened stays so when the document that asked for it is applied again.
+    """
+    if port.migrate_to is None or port.migrate_to == port.host:
+        return port.host, None
+    if was is not None and was.host == port.migrate_to:
+        return was.host, None
+    return port.host, port.migrate_to
+
+
 def _macs(
-    group: Iterable[DeclaredPort], router: Router | None, old: Mapping[Key, Port], faults: Faults
+    group: Iterable[DeclaredPort],
+    router: Router | None,
+    old: Mapping[Key, Port],
+    occupied: Container[Mac],
+    faults: Faults,
 ) -> dict[Key, Mac]:
     macs: dict[Key, Mac] = {}
     taken: set[Mac] = set() if router is None else {router.mac}
@@ -61,25 +82,28 @@ def _macs(
         taken.add(port.mac)
     kept = {port.key: old[port.key].mac for port in group if port.key not in macs and port.key in old}
     for key, mac in kept.items():
-        if mac not in taken:
+        if mac not in taken and mac not in occupied:
             macs[key] = mac
             taken.add(mac)
     for port in group:
         if port.key not in macs:
-            mac = macs[port.key] = port_mac(port.tenant, port.name, taken)
+            mac = macs[port.key] = port_mac(port.tenant, port.name, taken, occupied)
             taken.add(mac)
     return macs
 
 
 def _ips(
-    group: list[DeclaredPort], segment: Segment, old: Mapping[Key, Port], faults: Faults
+    group: list[DeclaredPort], segment: Segment, old: Mapping[Key, Port], elsewhere: Elsewhere, faults: Faults
 ) -> dict[Key, tuple[IP, ...]]:
     said = [ip for port in group for ip in port.ips or ()]
     gateways = [subnet.gateway for subnet in segment.subnets if subnet.gateway is not None]
     waiting = [port for port in group if port.ips is None]
     given: dict[Key, list[IP]] = {port.key: list(port.ips or ()) for port in group}
     for subnet in segment.subnets:
-        pool = AddressPool(subnet.cidr, [*gateways, *said])
+        if not waiting:
+            break
+        occupied = elsewhere.offsets(segment.tenant, segment.name, subnet.cidr)
+        pool = AddressPool(subnet.cidr, [*gateways, *said], occupied)
         kept: dict[Key, IP] = {}
         for port in waiting:
             for ip in old[port.key].ips if port.key in old else ():

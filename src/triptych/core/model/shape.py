@@ -118,6 +118,7 @@ SHAPES: dict[Kind, Shape] = {
             "name": Field(fields.name, "web-1"),
             "segment": Field(fields.name, "web"),
             "host": Field(fields.name),
+            "migrate_to": Field(fields.name),
             "mac": Field(fields.mac),
             "ips": Field(fields.each(fields.ip, "addresses")),
             "allowed_addresses": Field(fields.each(fields.allowed, "prefixes")),
