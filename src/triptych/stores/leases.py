@@ -28,12 +28,15 @@ class LeaseBook:
         self._leases: dict[int, Lease] = {}
         self._deadlines: dict[int, float] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._closed = False
 
     def __contains__(self, lease: int) -> bool:
         return lease in self._leases
 
     def add(self, lease: Lease) -> None:
-        """Let a lease live from now on."""
+        """Let a lease live from now on; after `close`, from when its store is opened again."""
+        if self._closed:
+            return
         self._leases[lease.id] = lease
         self._deadlines[lease.id] = self._clock.now() + lease.ttl
         self._tasks[lease.id] = asyncio.create_task(self._end_in_time(lease.id), name=f"lease {lease.id}")
@@ -54,6 +57,7 @@ class LeaseBook:
 
     async def close(self) -> None:
         """End the tasks; no lease ends any more."""
+        self._closed = True
         tasks = list(self._tasks.values())
         self._tasks.clear()
         for task in tasks:

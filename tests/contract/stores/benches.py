@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from triptych.stores.base import Lease, Store
 from triptych.stores.memory import MemoryStore
+from triptych.stores.sqlite import SqliteStore
 from triptych.testing.clock import ManualClock
 
 
@@ -31,6 +33,25 @@ class MemoryBench:
         """A new store."""
         bound = {} if max_transaction_bytes is None else {"max_transaction_bytes": max_transaction_bytes}
         return MemoryStore(clock=self.clock, **bound)
+
+    async def expire(self, lease: Lease) -> None:
+        """Move the clock past the lease's end."""
+        self.clock.advance(lease.ttl + 1)
+
+
+class SqliteBench:
+    """Stores in files of a folder, on a clock of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = ManualClock()
+        self._folder = folder
+        self._count = 0
+
+    async def open(self, *, max_transaction_bytes: int | None = None) -> Store:
+        """A store in a new file."""
+        self._count += 1
+        bound = {} if max_transaction_bytes is None else {"max_transaction_bytes": max_transaction_bytes}
+        return await SqliteStore.open(self._folder / f"{self._count}.db", clock=self.clock, **bound)
 
     async def expire(self, lease: Lease) -> None:
         """Move the clock past the lease's end."""

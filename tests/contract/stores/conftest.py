@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.contract.stores.benches import MemoryBench, StoreBench
+from tests.contract.stores.benches import MemoryBench, SqliteBench, StoreBench
 
 SECONDS = 60
 """A test that takes longer waits for something that will not come."""
@@ -33,7 +34,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-@pytest.fixture(params=["memory"])
+BENCHES: dict[str, Callable[[Path], StoreBench]] = {
+    "memory": lambda _: MemoryBench(),
+    "sqlite": SqliteBench,
+}
+
+
+@pytest.fixture(params=BENCHES)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> StoreBench:
     """A way to open one kind of store, empty at first."""
-    return MemoryBench()
+    make: str = request.param
+    return BENCHES[make](tmp_path)

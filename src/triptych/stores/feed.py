@@ -1,0 +1,115 @@
+"""The recent changes of a store in this process, in memory, and how a watch follows them.
+
+A watch is a cursor, not a queue: it reads the changes it has not seen from here, and
+from the store's own history when it has fallen behind what is kept here. So a slow
+reader costs nothing, and the one ring serves all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from typing import NamedTuple, Protocol
+
+from triptych.errors import StoreClosedError
+from triptych.stores.base import OP_WEIGHT, Batch, Event, Events, Progress, Snapshot
+
+
+class Replay(NamedTuple):
+    """Changes read from history; there are no others up to and with `upto`."""
+
+    batches: Sequence[Events]
+    upto: int
+
+
+class History(Protocol):
+    """What a feed asks the store for when a watch has fallen behind, or is ahead."""
+
+    async def replay(self, prefix: bytes, after: int) -> Replay | None:
+        """The next changes after a revision, a bounded part of them; None: compacted."""
+        ...
+
+    async def snapshot(self, prefix: bytes) -> Snapshot:
+        """Everything under a prefix."""
+        ...
+
+    async def revision(self) -> int:
+        """The store's current revision."""
+        ...
+
+
+class Feed:
+    """The changes after `floor` up to `position`, one batch per revision, at most `capacity` bytes of them."""
+
+    def __init__(self, position: int, capacity: int) -> None:
+        self.floor = self.position = position
+        self._capacity = capacity
+        self._batches: list[Events] = []
+        self._weights: list[int] = []
+        self._weight = 0
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    def publish(self, batches: Sequence[Events]) -> None:
+        """Add the following revisions and wake the watches."""
+        for batch in batches:
+            self._batches.append(batch)
+            self._weights.append(sum(map(_weight, batch.events)))
+            self._weight += self._weights[-1]
+            self.position = batch.revision
+        surplus, count = self._weight - self._capacity, 0
+        while surplus > 0:
+            surplus -= self._weights[count]
+            count += 1
+        self.forget(self.floor + count)
+        self._wake()
+
+    def forget(self, revision: int) -> None:
+        """Keep no change up to a revision."""
+        count = max(0, min(revision, self.position) - self.floor)
+        self._weight -= sum(self._weights[:count])
+        del self._batches[:count], self._weights[:count]
+        self.floor += count
+
+    def close(self) -> None:
+        """End every watch."""
+        self._closed = True
+        self._wake()
+
+    async def follow(self, history: History, prefix: bytes, after: int) -> AsyncGenerator[Batch, None]:
+        """What `Store.watch` promises."""
+        seen = after
+        ahead = seen > self.position and seen > await history.revision()
+        while True:
+            if self._closed:
+                raise StoreClosedError("the store is closed; open it again")
+            if seen < self.floor or ahead:
+                replay = None if ahead else await history.replay(prefix, seen)
+                ahead = False
+                if replay is None:
+                    snapshot = await history.snapshot(prefix)
+                    seen = snapshot.revision
+                    yield snapshot
+                    continue
+                for batch in replay.batches:
+                    yield batch
+                if replay.upto >= self.position and not (replay.batches and replay.batches[-1].revision == replay.upto):
+                    yield Progress(replay.upto)
+                seen = replay.upto
+            elif seen < self.position:
+                batch = self._batches[seen - self.floor]
+                seen = batch.revision
+                if events := tuple(event for event in batch.events if event.key.startswith(prefix)):
+                    yield Events(seen, events)
+                elif seen == self.position:
+                    yield Progress(seen)
+            else:
+                await self._changed.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def _weight(event: Event) -> int:
+    return OP_WEIGHT + len(event.key) + (len(event.entry.value) if event.entry else 0)
