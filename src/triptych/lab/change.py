@@ -12,7 +12,7 @@ import msgspec
 from triptych.core.compile import host_rows
 from triptych.core.model import Network
 from triptych.drivers.base import Applied
-from triptych.errors import InputError, NotFoundError
+from triptych.errors import DataPlaneError, InputError, NotFoundError
 from triptych.lab import names, namespaces, planes, state
 from triptych.lab.apply import Progress, no_progress, perform
 from triptych.lab.plan import Options, Plan, make_plan
@@ -78,15 +78,24 @@ def traces(name: str) -> tuple[list[str], list[str]]:
 def demolish(name: str, progress: Progress = no_progress) -> bool:
     """Remove everything that carries the name of a lab; False when nothing did.
 
-    Goes by names alone, so that it works whatever condition the lab is in.
+    Goes by names alone, so that it works whatever condition the lab is in. What cannot be
+    removed does not spare the rest; DataPlaneError names it.
     """
     machines, pins = traces(name)
     total = len(machines) + len(pins)
     namespaces.end_processes(machines)
-    for done, machine in enumerate(machines):
-        progress(f"remove {machine}", done, total)
-        namespaces.remove(machine)
-    for done, pin in enumerate(pins, start=len(machines)):
-        progress(f"remove pins {pin}", done, total)
-        planes.remove_pins(pin)
+    left = []
+    for done, (remove, what) in enumerate(
+        [*((namespaces.remove, machine) for machine in machines), *((planes.remove_pins, pin) for pin in pins)]
+    ):
+        progress(f"remove {what}", done, total)
+        try:
+            remove(what)
+        except OSError as error:
+            left.append(f"{what} ({error.strerror})")
+    progress("done", total, total)
+    if left:
+        raise DataPlaneError(
+            f"lab {name}: could not remove {', '.join(left)}; run triptych lab down --name {name} again"
+        )
     return total > 0

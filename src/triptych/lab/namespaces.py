@@ -100,7 +100,8 @@ def remove(name: str) -> None:
     if not path.exists():
         return
     end_processes([name])
-    _libc.umount2(os.fsencode(path), _MNT_DETACH)
+    while _libc.umount2(os.fsencode(path), _MNT_DETACH) == 0:
+        pass  # somebody may have mounted over it
     path.unlink(missing_ok=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from triptych.core.addresses import IP
@@ -101,4 +102,5 @@ def pins_beginning_with(prefix: str) -> list[str]:
 
 def remove_pins(name: str) -> None:
     """Remove a host's pins; maps and programs that nothing else holds go with them."""
-    shutil.rmtree(bpffs.ROOT / name, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        shutil.rmtree(bpffs.ROOT / name)

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from triptych.core.model import Network
-from triptych.errors import DataPlaneError, InputError, NotFoundError
+from triptych.errors import DataPlaneError, EnvironmentError_, InputError, NotFoundError
 from triptych.lab.codec import Plain, from_plain, to_plain
 from triptych.lab.names import check_lab
 from triptych.lab.plan import Options
@@ -92,8 +92,9 @@ def write(lab: str, state: State) -> None:
     """Replace the state of a lab."""
     path = directory(lab) / _FILE
     spare = path.with_suffix(".new")
-    spare.write_bytes(msgspec.json.encode(state))
-    spare.replace(path)
+    with _in_words(lab):
+        spare.write_bytes(msgspec.json.encode(state))
+        spare.replace(path)
 
 
 def forget(lab: str) -> bool:
@@ -112,9 +113,10 @@ def locked(lab: str) -> Iterator[None]:
     """Sole right to change a lab; InputError at once when another process has it."""
     path = directory(lab) / _LOCK
     while True:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with _in_words(lab):
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:
             continue  # a lab that went down took its directory along
         try:
@@ -127,6 +129,19 @@ def locked(lab: str) -> Iterator[None]:
             raise InputError(f"lab {lab}: another process is changing it; wait until that is done") from None
         finally:
             os.close(handle)
+
+
+@contextmanager
+def _in_words(lab: str) -> Iterator[None]:
+    """What the file system refuses, told as what was to be done."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise EnvironmentError_(
+            f"lab {lab}: cannot write its state in {root()}: {error.strerror}; make room there, or allow it"
+        ) from error
 
 
 def _is_at(handle: int, path: Path) -> bool:

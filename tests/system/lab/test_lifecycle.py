@@ -192,6 +192,15 @@ def test_down_works_without_a_state(lab: LabMaker) -> None:
     assert traces(made.name) == []
 
 
+def test_down_removes_what_was_mounted_over(lab: LabMaker) -> None:
+    """A namespace that somebody mounted over goes down like any other."""
+    made = lab(network())
+    path = f"/run/netns/{made.namespace('acme/web-1')}"
+    subprocess.run(["mount", "--bind", path, path], check=True)
+    made.down()
+    assert traces(made.name) == []
+
+
 class _Broken:
     """A data plane that cannot be opened."""
 

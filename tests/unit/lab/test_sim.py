@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.unit.lab.networks import NETWORK, edited
 from triptych.core.compile import host_rows
 from triptych.core.model import Network
-from triptych.errors import DataPlaneError, InputError, NotFoundError, PrivilegeError
+from triptych.errors import DataPlaneError, EnvironmentError_, InputError, NotFoundError, PrivilegeError
 from triptych.lab import Entry, Lab, state
 from triptych.lab.codec import from_plain, to_plain
 from triptych.testing.networks import networks
@@ -119,3 +119,11 @@ def test_a_state_that_cannot_be_used_is_listed_and_removed(somebody: Path, conte
     assert Lab.list() == (Entry("x"),)
     assert Lab.remove("x")
     assert Lab.list() == ()
+
+
+def test_a_place_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """When the state of a lab cannot be written the message names the place and the reason."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "file"))
+    with pytest.raises(EnvironmentError_, match=r"lab x: cannot write its state in .*: Not a directory"):
+        Lab.up("x", NETWORK, driver="sim")
