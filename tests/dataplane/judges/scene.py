@@ -13,6 +13,7 @@ from typing import Self
 import msgspec
 from pyroute2 import IPRoute, netns
 
+from triptych.core.addresses import Mac
 from triptych.core.forward import Host, Outcome, encapsulate, from_port, from_underlay
 from triptych.core.verdicts import Reason, Verdict
 from triptych.drivers.base import reconcile
@@ -24,6 +25,7 @@ from triptych.testing.sample_host import sample_host
 
 ETHERTYPE = {4: b"\x08\x00", 6: b"\x86\xdd"}
 NEIGHBOR_MAC = "02:fe:00:00:00:01"
+UNDERLAY_MAC = Mac.parse("02:fe:00:00:00:02")
 NUD_PERMANENT = 0x80
 _MTU = 9000
 _numbers = itertools.count()
@@ -82,6 +84,10 @@ class Scene:
             self._names = {index: by_interface.get(link.name, link.name) for index, link in links.items()}
         return self._names.get(ifindex, str(ifindex))
 
+    def outer_frame(self, packet: bytes) -> bytes:
+        """An outer IP packet as it comes in by the underlay."""
+        return UNDERLAY_MAC + bytes(6) + ETHERTYPE[self.family] + packet
+
     def netdev(self, namespace: str) -> Netdev:
         """The links of a namespace."""
         return self._spaces[namespace]
@@ -101,6 +107,7 @@ class Scene:
         """The VTEP, and the other hosts as neighbours that need not be asked for."""
         with IPRoute() as ip:
             index = ip.link_lookup(ifname="underlay")[0]
+            ip.link("set", index=index, address=str(UNDERLAY_MAC))
             if self.family == 6:
                 _silence("underlay", silent=False)
             own = self.reference.config.vtep
@@ -178,7 +185,7 @@ def _encap_quarrel(scene: Scene, expected: Outcome, run: TestRun) -> str:
 
 def compare_underlay(scene: Scene, tally: Tally, packets: list[bytes]) -> None:
     """Hold `from_underlay` to the reference forwarder on outer packets."""
-    frames = [bytes(12) + ETHERTYPE[scene.family] + packet for packet in packets]
+    frames = [scene.outer_frame(packet) for packet in packets]
     for packet, run in zip(packets, scene.driver.test_runs(Entry.UNDERLAY, frames), strict=True):
         expected = from_underlay(scene.reference, packet)
         tally.note(expected, "from the underlay", packet, _underlay_quarrel(scene, expected, run))

@@ -76,11 +76,11 @@ def test_the_longest_prefix_wins_after_any_change(
     ]
 
 
-def test_a_short_black_hole_holds_both_families() -> None:
-    """A BLACKHOLE row for ::/0 has no hop that tells a family, and its bits hold v4-mapped addresses."""
+def test_a_short_black_hole_holds_one_family() -> None:
+    """A BLACKHOLE row for ::/0 holds no IPv4 address, though its bits hold the v4-mapped ones."""
     hole = Route(1, ip_network("::/0"), RouteKind.BLACKHOLE)
     host = Host(CONFIG, TableSet.of([hole.row()]))
-    assert [host.route(1, ip_address(text)) for text in ("192.0.2.1", "2001:db8::1")] == [hole, hole]
+    assert [host.route(1, ip_address(text)) for text in ("192.0.2.1", "2001:db8::1")] == [None, hole]
 
 
 def rows_of(last_bytes: str) -> Iterator[Row]:

@@ -92,7 +92,13 @@ def _fields(item: View) -> dict[str, object]:
             hops = b"".join(hop.vni.to_bytes(4, "big") + to_ip16(hop.ip) for hop in item.hops)
             bits = 32 + item.prefix.prefixlen + (96 if item.prefix.version == 4 else 0)
             key = {"prefix_len": bits, "router": item.router, "ip": to_ip16(item.prefix.network_address)}
-            rest = {"kind": item.kind, "hop_count": len(item.hops), "vni": item.vni, "hops": hops.ljust(160, b"\0")}
+            rest = {
+                "kind": item.kind,
+                "hop_count": len(item.hops),
+                "family": item.prefix.version,
+                "vni": item.vni,
+                "hops": hops.ljust(160, b"\0"),
+            }
             return key | rest
 
 
@@ -132,13 +138,13 @@ def _fields(item: View) -> dict[str, object]:
         pytest.param(
             connected(9, "10.0.1.0/24", 10010, "10.0.1.1"),
             "PREFIX:152 00000009 00000000000000000000ffff0a000100",
-            "01 01 0000 0000271a 0000271a 00000000000000000000ffff0a000101" + "00" * 140,
+            "01 01 04 00 0000271a 0000271a 00000000000000000000ffff0a000101" + "00" * 140,
             id="connected",
         ),
         pytest.param(
             via(9, "::/0", (1, "fd00::1"), (2, "fd00::2")),
             "PREFIX:32 00000009 00000000000000000000000000000000",
-            "02 02 0000 00000000"
+            "02 02 06 00 00000000"
             "00000001 fd000000000000000000000000000001 00000002 fd000000000000000000000000000002" + "00" * 120,
             id="via",
         ),

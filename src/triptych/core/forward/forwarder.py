@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from triptych.core.addresses import IP
 from triptych.core.forward import layer2, resolve, spoof
-from triptych.core.forward.frame import ETHERNET, VLAN, Drop, Frame
+from triptych.core.forward.frame import ETHERNET, IPV4, IPV4_SIZE, IPV6, IPV6_SIZE, VLAN, Drop, Frame
 from triptych.core.forward.host import Host
 from triptych.core.forward.layer3 import route_frame
 from triptych.core.forward.outcome import Outcome
@@ -17,6 +17,9 @@ from triptych.core.forward.tunnel import open_outer
 from triptych.core.forward.walk import MaySendIcmp, Walk
 from triptych.core.tables import LocationKind
 from triptych.core.verdicts import Event, Reason
+
+_FIXED_HEADER = {IPV4: IPV4_SIZE, IPV6: IPV6_SIZE}
+"""Less than this, and the kernel's VXLAN device drops an inner packet as well."""
 
 
 def _always() -> bool:
@@ -74,20 +77,22 @@ def from_underlay(host: Host, packet: bytes) -> Outcome:
     walk = Walk(host, packet, None, _always)
     if outer is None:
         return walk.leave()
-    if outer.source in host.vteps and not outer.vni_is_valid:
+    if host.is_host(outer.source) and not outer.vni_is_valid:
         return walk.drop(Reason.MALFORMED_TUNNEL)
     return from_overlay(host, outer.source, outer.vni, outer.inner)
 
 
 def _arrive(walk: Walk, outer_source: IP, vni: int) -> Outcome:
     host, inner = walk.host, walk.raw
-    if outer_source not in host.vteps:
+    if not host.is_host(outer_source):
         raise Drop(Reason.UNKNOWN_VTEP)
     if len(inner) < ETHERNET:
         raise Drop(Reason.MALFORMED_TUNNEL)
     frame = Frame(inner)
     if frame.ethertype in VLAN:
         raise Drop(Reason.VLAN_TAGGED)
+    if len(inner) - ETHERNET < _FIXED_HEADER.get(frame.ethertype, 0):
+        raise Drop(Reason.MALFORMED_TUNNEL)
     if frame.destination.is_multicast:
         if not walk.members(vni, frame.destination):
             raise Drop(Reason.BUM)

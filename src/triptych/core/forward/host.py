@@ -19,7 +19,6 @@ from triptych.core.tables import (
     Neighbor,
     Op,
     Route,
-    RouteKind,
     Step,
     TableSet,
 )
@@ -100,6 +99,10 @@ class Host:
                 if step.table is ROUTES:
                     self._prefixes.remove(key)
 
+    def is_host(self, vtep: IP) -> bool:
+        """Whether another host has this underlay address; what comes from this host's own is forged."""
+        return vtep in self.vteps and vtep != self.config.vtep
+
     def attach(self, port: LocalPort) -> None:
         """Add a local port, or change the facts of the one of that name."""
         self.detach(port.name)
@@ -144,16 +147,14 @@ class Host:
     def route(self, router: int, ip: IP) -> Route | None:
         """`routes(router, ip)`, longest prefix.
 
-        The bits of a short IPv6 prefix (`::/0`) hold the v4-mapped addresses too; a row whose
-        first hop is of the other family is no route for `ip`.
+        The bits of a short IPv6 prefix (`::/0`) hold the v4-mapped addresses too; a row of the
+        other family is no route for `ip`.
         """
         key = self._prefixes.longest(router, ip)
         if key is None:
             return None
         route = _route(key, self.rows[ROUTES][key])
-        if route.kind is RouteKind.BLACKHOLE:
-            return route
-        return route if route.hops and route.hops[0].ip.version == ip.version else None
+        return route if route.prefix.version == ip.version else None
 
     def members(self, vni: int) -> tuple[Location, ...]:
         """The FLOOD rows of the segment, by host id; this host's own among them."""

@@ -30,7 +30,7 @@ _NEIGHBOR_KEY = struct.Struct(">I16s")
 _NEIGHBOR_VALUE = struct.Struct(">6sBx")
 _HOST32 = struct.Struct("=I")
 _ROUTE_KEY = struct.Struct(">I16s")
-_ROUTE_VALUE = struct.Struct(">BB2xI")
+_ROUTE_VALUE = struct.Struct(">BBBxI")
 _HOP = struct.Struct(">I16s")
 _ROUTER_BITS = 32
 _SIZES = {table.name: (table.key_size, table.value_size) for table in TABLES}
@@ -162,7 +162,7 @@ class Route:
         if len(self.hops) > MAX_NEXT_HOPS:
             raise ValueError(f"{len(self.hops)} next hops; a route holds {MAX_NEXT_HOPS}")
         hops = b"".join(_HOP.pack(hop.vni, to_ip16(hop.ip)) for hop in self.hops)
-        value = _ROUTE_VALUE.pack(self.kind, len(self.hops), self.vni) + hops
+        value = _ROUTE_VALUE.pack(self.kind, len(self.hops), self.prefix.version, self.vni) + hops
         return Row(ROUTES, self.key(self.router, self.prefix), value.ljust(ROUTES.value_size, b"\0"))
 
     @classmethod
@@ -171,14 +171,17 @@ class Route:
         _check_sizes(ROUTES, key, value)
         (bits,) = _HOST32.unpack_from(key)
         router, ip = _ROUTE_KEY.unpack_from(key, _HOST32.size)
-        kind, count, vni = _ROUTE_VALUE.unpack_from(value)
+        kind, count, family, vni = _ROUTE_VALUE.unpack_from(value)
         if count > MAX_NEXT_HOPS:
             raise ValueError(f"{count} next hops; a route holds {MAX_NEXT_HOPS}")
         hops = []
         for index in range(count):
             hop_vni, hop_ip = _HOP.unpack_from(value, _ROUTE_VALUE.size + index * _HOP.size)
             hops.append(Hop(hop_vni, from_ip16(hop_ip)))
-        return cls(router, network_from_bits(ip, bits - _ROUTER_BITS), RouteKind(kind), vni, tuple(hops))
+        prefix = network_from_bits(ip, bits - _ROUTER_BITS)
+        if prefix.version != family:
+            raise ValueError(f"family {family} for the prefix {prefix}; it is {prefix.version}")
+        return cls(router, prefix, RouteKind(kind), vni, tuple(hops))
 
 
 View = Location | Neighbor | Route

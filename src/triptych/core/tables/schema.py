@@ -201,7 +201,8 @@ ROUTES = Table(
     value=(
         Field("kind", FieldKind.U8, "1 CONNECTED, 2 VIA, 3 BLACKHOLE"),
         Field("hop_count", FieldKind.U8, "next hops in use; CONNECTED: 1, hops[0] is the gateway's own address"),
-        Field("pad", FieldKind.PAD, "zero", 2),
+        Field("family", FieldKind.U8, "of the prefix, 4 or 6: the bits of ::/0 hold the v4-mapped addresses too"),
+        Field("pad", FieldKind.PAD, "zero"),
         Field("vni", FieldKind.BE32, "CONNECTED: the segment that holds the prefix"),
         Field("hops", FieldKind.HOP, "next hops: segment (be32) and address (16 bytes) each", MAX_NEXT_HOPS),
     ),

@@ -110,7 +110,8 @@ class EbpfDriver:
     def set_vteps(self, vteps: Sequence[IP]) -> None:
         """See Driver. TableFullError when there are more than sizes.vteps."""
         target = self._opened.plane.maps["vteps"]
-        wanted = {to_ip16(vtep) for vtep in vteps}
+        # Nobody else has this host's own address: what comes from it is forged.
+        wanted = {to_ip16(vtep) for vtep in vteps if vtep != self._config.vtep}
         with named("cannot write the VTEPs of the hosts", "raise sizes.vteps"):
             held = {key for key, _ in target.items()}
             for key in sorted(wanted - held):
