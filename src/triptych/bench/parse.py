@@ -80,7 +80,7 @@ def fdinfo(text: str) -> dict[str, int]:
     return facts
 
 
-def perf_report(text: str, limit: int = 40) -> tuple[tuple[float, str], ...]:
+def perf_report(text: str, limit: int = 120) -> tuple[tuple[float, str], ...]:
     """The kernel's lines `12.34%  [k] symbol` of `perf report --stdio --no-children --sort symbol`, idling left out."""
     found = []
     for line in text.splitlines():

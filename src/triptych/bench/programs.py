@@ -55,11 +55,12 @@ def counts(directory: Path) -> dict[str, dict[str, int]]:
 
 
 def measure(pairs: Mapping[str, Pair], options: Options, progress: Progress) -> list[ProgramCost]:
-    """The cost of each program of each scenario that has any, under each workload of UNDER."""
+    """The cost of each program of each scenario that has any, under each workload of UNDER (a quick run: the first)."""
     costs = []
+    under = UNDER[:1] if options.quick else UNDER
     with statistics():
         for name, pair in pairs.items():
-            for workload in UNDER if pair.pins else ():
+            for workload in under if pair.pins else ():
                 progress(f"cost of the programs: {SCENARIOS[name].title}, {WORKLOADS[workload].title}")
                 before = {host: counts(where) for host, where in pair.pins.items()}
                 WORKLOADS[workload].measure(pair, options.seconds)
