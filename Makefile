@@ -16,7 +16,7 @@ BPF_BUILD := src/triptych/drivers/ebpf/build.py
 PACKAGES_STAMP := build/packages.stamp
 VENV_STAMP := .venv/.complete
 
-.PHONY: help demo test test-fast check format bench fuzz docs bpf lock install clean distclean
+.PHONY: help demo test test-fast check format bench fuzz docs bpf proto lock install clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,11 @@ docs: $(VENV_STAMP) ## the documentation as a website in build/site
 	@echo "docs: build/site/index.html"
 
 bpf: $(BPF_OBJECT) ## compile the eBPF objects that changed
+
+# Committed, so that neither a wheel nor a fresh clone needs the generator; a test compares.
+proto: $(VENV_STAMP) ## write the protocol's messages again from proto/
+	@$(PY) -m grpc_tools.protoc -Itriptych/wire/generated=proto/triptych/southbound/v1 \
+		--python_out=src --pyi_out=src triptych/wire/generated/southbound.proto
 
 lock: $(VENV_STAMP) ## resolve the dependencies anew into requirements.lock
 	@$(PY) -m uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \

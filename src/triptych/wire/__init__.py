@@ -1,0 +1,1 @@
+"""The southbound protocol: generated messages (`generated`), the values they stand for, and the one converter."""
