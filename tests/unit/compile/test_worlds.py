@@ -102,3 +102,16 @@ def test_flood_membership_ends_with_the_last_port_of_the_host() -> None:
     }
     second = compiler.apply([Delete(WEB_2.key)])
     assert second.deletes["locations"][member.key] == member.value
+
+
+def test_what_a_delta_writes_over_is_told() -> None:
+    """After each batch of a walk, `replaced` holds the former value of each row that was changed in place."""
+    compiler, changed = Compiler(), 0
+    for batch in EXPANDERS[0](NETWORKS):
+        before = compiler.rows
+        puts = compiler.apply(batch).puts
+        had = {name: {key: before.tables[name][key] for key in rows if key in before.tables[name]}
+               for name, rows in puts.items()}  # fmt: skip
+        assert compiler.replaced == {name: rows for name, rows in had.items() if rows}
+        changed += sum(map(len, had.values()))
+    assert changed > 0

@@ -7,7 +7,7 @@ rows are those of `compile_network`, byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from triptych.core.compile.declared import Declared
@@ -16,7 +16,7 @@ from triptych.core.compile.producers import Producer, produce, producers
 from triptych.core.compile.rules import RULES, Rule, by_kind
 from triptych.core.compile.scopes import Scope, merge_rows, scope_rows, scopes_needed
 from triptych.core.model import Key, Network, Object
-from triptych.core.tables import Delta, Table, TableSet
+from triptych.core.tables import Delta, Rows, Table, TableSet
 
 
 class Put(NamedTuple):
@@ -84,6 +84,11 @@ class Compiler:
     def rows(self) -> TableSet:
         """Every row: an independent set, so asking costs O(rows)."""
         return merge_rows(self._ledger.scopes.values())
+
+    @property
+    def replaced(self) -> Mapping[str, Rows]:
+        """By table, the former values of rows that the delta of the last `apply` put in place of others."""
+        return self._ledger.replaced
 
     def scope(self, scope: Scope) -> TableSet:
         """The rows of one scope, as an independent set; empty for one that has none."""

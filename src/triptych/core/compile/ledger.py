@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from triptych.core.compile.producers import Producer
 from triptych.core.compile.scopes import Scope, scope_of_key
-from triptych.core.tables import Delta, Row, Table, TableSet
+from triptych.core.tables import Delta, Row, Rows, Table, TableSet
 
 _Place = tuple[Table, bytes]
 
@@ -30,6 +30,8 @@ class Ledger:
         # Only for keys that more than one producer claims now: what each would write there.
         # That is rare, so the common row pays one failed lookup for it.
         self._rivals: dict[tuple[str, bytes], dict[Producer, bytes]] = {}
+        self.replaced: dict[str, Rows] = {}
+        """What the last `settle` wrote over: the former values of the rows that its delta puts."""
 
     @property
     def scopes(self) -> Mapping[Scope, TableSet]:
@@ -70,12 +72,15 @@ class Ledger:
 
     def _delta(self, before: Mapping[tuple[str, bytes], tuple[Table, bytes | None]]) -> Delta:
         delta = Delta()
+        self.replaced = {}
         for (_, key), (table, old) in before.items():
             new = self.value(table, key)
             if new is None and old is not None:
                 delta.delete(Row(table, key, old))
             elif new is not None and new != old:
                 delta.put(Row(table, key, new))
+                if old is not None:
+                    self.replaced.setdefault(table.name, {})[key] = old
         return delta
 
     def _claim(self, producer: Producer, row: Row) -> None:
