@@ -7,32 +7,18 @@ meet in these values and protocols, and `app` joins them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from triptych.core.addresses import IP, IPNetwork, Mac
+from triptych.core.addresses import IP
 from triptych.core.compile.scopes import Scope
-from triptych.core.local import HostConfig, LocalPort
+from triptych.core.local import HostConfig, PortFacts
 from triptych.core.tables import Delta, Table, TableSet
 from triptych.drivers.base import Refusal
-
-
-class PortFacts(msgspec.Struct, frozen=True):
-    """What the controller says of a port that is this host's; `name` is `tenant/port`."""
-
-    name: str
-    vni: int
-    mac: Mac
-    ips: tuple[IP, ...] = ()
-    allowed: tuple[IPNetwork, ...] = ()
-    generation: int = 0
-
-    def on(self, interface: str) -> LocalPort:
-        """The port as the driver is told it."""
-        return LocalPort(self.name, interface, self.vni, self.mac, self.ips, self.allowed)
+from triptych.wire.messages import Report
 
 
 class HostFacts(msgspec.Struct, frozen=True):
@@ -55,6 +41,15 @@ class ScopeImage(NamedTuple):
     scope: Scope
     revision: int
     rows: TableSet
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """What an earlier life left on disk. `filling`: it died while it put rows back after a reboot."""
+
+    images: tuple[ScopeImage, ...] = ()
+    facts: HostFacts | None = None
+    attachments: Mapping[str, str] = msgspec.field(default_factory=dict)
+    filling: bool = False
 
 
 class Held(Protocol):
@@ -83,8 +78,9 @@ class Held(Protocol):
 class Batch(Protocol):
     """One change from the controller, whole: what it sent in parts has been put together.
 
-    `facts` is None when they are as before. With `complete`, everything that the host should
-    have is in: only then may a row be removed for not being among them.
+    `facts` is None when they are as before. The first batch of a connection that leaves nothing
+    out is `complete`: everything that the host should have is in. Only from then on may a row
+    be removed for not being among them; the data plane is audited, after every reconnect.
     """
 
     @property
@@ -99,7 +95,7 @@ class Batch(Protocol):
 
     @property
     def complete(self) -> bool:
-        """Whether the held rows are all of the host's once this is merged."""
+        """Whether this brings a connection up to date: the held rows are all of the host's once it is merged."""
         ...
 
     def merge(self) -> Delta:
@@ -145,6 +141,22 @@ class Claims(Protocol):
 
         Raises ControllerUnavailableError.
         """
+        ...
+
+
+class Southbound(Protocol):
+    """The way to a controller: rows and facts come, reports go, ports are asked for."""
+
+    held: Held
+    claims: Claims
+
+    @property
+    def connected(self) -> bool:
+        """Whether a controller is heard now."""
+        ...
+
+    async def run(self, programmer: Programmer, report: Callable[[], Awaitable[Report]]) -> None:
+        """Connect and listen until cancelled; a controller that goes away is looked for again."""
         ...
 
 

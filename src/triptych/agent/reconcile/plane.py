@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from triptych.agent.contract import Batch, Held, HostFacts, Phase, PortStatus, Programmed, ScopeImage
+from triptych.agent.contract import Batch, Held, HostFacts, Phase, PortStatus, Programmed, Saved, ScopeImage
 from triptych.agent.reconcile.begin import Beginning, begin
 from triptych.agent.reconcile.ports import Attached, Knowledge, Plan, by_name, own_row, plan
 from triptych.agent.reconcile.rows import Audit, RowKeeper
@@ -23,15 +23,6 @@ from triptych.errors import DataPlaneError, TriptychError
 
 Links = Callable[[], Mapping[str, int]]
 """The indices of the host's interfaces by name, as they are now."""
-
-
-class Saved(msgspec.Struct, frozen=True):
-    """What an earlier life left on disk. `filling`: it died while it put rows back after a reboot."""
-
-    images: tuple[ScopeImage, ...] = ()
-    facts: HostFacts | None = None
-    attachments: Mapping[str, str] = msgspec.field(default_factory=dict)
-    filling: bool = False
 
 
 class PlaneStatus(msgspec.Struct, frozen=True):
@@ -105,13 +96,10 @@ class Plane:
             # Whom to listen to comes before rows that make them talk to us.
             self._set_vteps()
         applied = self._rows.apply(delta)
-        first = batch.complete and not self._complete
         self._complete = self._complete or batch.complete
-        if first:
-            self._rows.audit(remove=True)
         self.settle()
         self._revision = batch.revision
-        return Programmed(batch.revision, self._rows.refused if first else applied.refused)
+        return Programmed(batch.revision, applied.refused)
 
     def attach(self, name: str, interface: str) -> None:
         """Want an interface to be a port, from now on and after every restart."""

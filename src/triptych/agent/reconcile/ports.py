@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from triptych.agent.contract import HostFacts, Phase, PortFacts, PortStatus
+from triptych.agent.contract import HostFacts, Phase, PortStatus
 from triptych.core.addresses import IP
-from triptych.core.local import LocalPort
+from triptych.core.local import LocalPort, PortFacts
 from triptych.core.tables import LOCATIONS, Location, LocationKind, Table
 
 

@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
 
-from triptych.agent.contract import Batch, HostFacts, PortStatus, Programmed, ScopeImage
+from triptych.agent.contract import Batch, HostFacts, PortStatus, Programmed, Saved, ScopeImage
 from triptych.agent.reconcile.begin import Beginning
-from triptych.agent.reconcile.plane import Plane, PlaneStatus, Saved
+from triptych.agent.reconcile.plane import Plane, PlaneStatus
 from triptych.agent.reconcile.rows import Audit
 from triptych.agent.reconcile.worker import Worker
 from triptych.core.verdicts import Event
@@ -63,8 +63,11 @@ class Reconciler:
         self._worker.close()
 
     async def program(self, batch: Batch) -> Programmed:
-        """See contract.Programmer."""
-        return await self._changing(self._plane.program, batch)
+        """See contract.Programmer. A complete batch, the first after a reconnect, is followed by an audit."""
+        programmed = await self._changing(self._plane.program, batch)
+        if batch.complete:
+            programmed = Programmed(programmed.revision, (await self.audit()).refused)
+        return programmed
 
     async def attach(self, name: str, interface: str) -> None:
         """Want an interface to be a port; `wait_for` tells when it is."""

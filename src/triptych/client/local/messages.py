@@ -1,0 +1,100 @@
+"""What is said over the agent's socket: one JSON object a line, a request and then its reply.
+
+Both ends read these types. Unknown fields are refused, so that a misspelt one is not taken
+for absent.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+LONGEST = 4096
+"""Bytes of a request line."""
+LONGEST_REPLY = 1 << 24
+"""Bytes of a reply line; a listing of all ports is the longest."""
+LONGEST_WAIT = 600.0
+"""Seconds that an attach may wait."""
+
+
+class Attach(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="attach"):
+    """Make an interface the port `tenant/port`. Answered when the port can talk, or after `wait` seconds.
+
+    With `wait` 0 the answer comes as soon as the claim is granted.
+    """
+
+    port: str
+    interface: str
+    wait: float = 30.0
+
+
+class Detach(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="detach"):
+    """Make the interface of `tenant/port` nothing again; a port that is not attached is no error."""
+
+    port: str
+
+
+class ListPorts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="list"):
+    """Every port of this host."""
+
+
+class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="status"):
+    """How the agent and its data plane fare."""
+
+
+Request = Attach | Detach | ListPorts | Status
+
+
+class LocalPortStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A port on this host. `phase`: live, waiting, gone (its interface is) or refused; `detail` says why."""
+
+    port: str
+    phase: str
+    interface: str = ""
+    generation: int = 0
+    detail: str = ""
+
+
+class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="reply", tag="done"):
+    """An attach or detach took effect. `note`: what the asker should know all the same."""
+
+    port: str
+    phase: str
+    note: str = ""
+
+
+class Refused(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="reply", tag="refused"):
+    """Nothing, or not all, was done; `message` is one sentence for a person."""
+
+    message: str
+
+
+class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="reply", tag="list"):
+    """The answer to `list`, by name of the port."""
+
+    ports: list[LocalPortStatus]
+
+
+class StatusReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="reply", tag="status"):
+    """The answer to `status`. `revision` is the store's that is programmed; `rows` are by table.
+
+    `connected`: a controller is heard now; `complete`: one has said everything since the agent started.
+    """
+
+    host: str
+    version: str
+    driver: str
+    connected: bool
+    complete: bool
+    revision: int
+    scopes: int
+    rows: dict[str, int]
+    ports: dict[str, int]
+    vteps: int
+    refused: list[str]
+    audits: int
+    drift: int
+    drifted: list[str]
+    errors: list[str]
+
+
+Reply = Done | Refused | Listing | StatusReply
