@@ -57,7 +57,7 @@ def synthetic(rows: int) -> tuple[Records, Records, Records]:
     prefixes.keys["prefix_len"], prefixes.keys["router"] = 32 + 96 + 24, 1 + number // PER_SEGMENT
     prefixes.keys["ip"] = _ip16(_IP_BASE + (number << 8))
     prefixes.values["kind"], prefixes.values["hop_count"] = RouteKind.CONNECTED, 1
-    prefixes.values["vni"] = 1 + number
+    prefixes.values["vni"], prefixes.values["family"] = 1 + number, 4
     prefixes.values["hops"]["vni"][:, 0] = 1 + number
     prefixes.values["hops"]["ip"][:, 0] = _ip16(_IP_BASE + (number << 8) + 254)
     return locations, neighbors, prefixes

@@ -90,8 +90,8 @@ def test_rounds_are_fair(count: int) -> None:
 
 def test_order_alternates() -> None:
     """Neighbouring rounds go in opposite directions from another start."""
-    orders = [figures.rotated(["a", "b", "c"], number) for number in range(3)]
-    assert orders == [["a", "b", "c"], ["b", "a", "c"], ["c", "a", "b"]]
+    orders = [figures.rotated(["b", "d", "a", "c"], number) for number in range(3)]
+    assert orders == [["b", "d", "a", "c"], ["d", "b", "c", "a"], ["a", "c", "b", "d"]]
 
 
 def test_rows_by_the_nanosecond() -> None:
