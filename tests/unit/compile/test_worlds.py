@@ -115,3 +115,10 @@ def test_what_a_delta_writes_over_is_told() -> None:
         assert compiler.replaced == {name: rows for name, rows in had.items() if rows}
         changed += sum(map(len, had.values()))
     assert changed > 0
+
+
+def test_what_objects_were_is_told() -> None:
+    """After a batch, `former` has each changed object as it was before the whole batch, and no other."""
+    compiler = Compiler(Network((*BASE, WEB, WEB_1)))
+    compiler.apply([Put(WEB), Delete(WEB_1.key), Put(WEB_1), Delete(WEB_1.key), Put(WEB_2)])
+    assert compiler.former == {WEB_1.key: WEB_1, WEB_2.key: None}

@@ -71,6 +71,8 @@ class Compiler:
         self._rules = by_kind(rules)
         self._declared = Declared(network or ())
         self._ledger = Ledger()
+        self.former: dict[Key, Object | None] = {}
+        """What the objects that the last `apply` changed were before it; None: not there."""
         self.work = Work()
         """Of the last `apply` (at first: of the full compile)."""
         self._make(producers(self._declared))
@@ -114,12 +116,14 @@ class Compiler:
         What counts is the network after the whole batch: inside it, references may dangle.
         """
         dirty: dict[Producer, None] = {}
+        self.former = {}
         for change in changes:
             new = change.object if isinstance(change, Put) else None
             key = new.key if new is not None else change.key  # type: ignore[union-attr]
             old = self._declared.get(key)
             if old == new:
                 continue
+            self.former.setdefault(key, old)
             rules = [rule for rule in self._rules[key.kind] if rule.fires(old, new)]
             # A producer whose rows differ on the two sides of this one step is named by a rule
             # asked on one side or the other; so, step by step, for the whole batch.
