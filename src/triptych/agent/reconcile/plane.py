@@ -25,6 +25,13 @@ Links = Callable[[], Mapping[str, int]]
 """The indices of the host's interfaces by name, as they are now."""
 
 
+class Changes(msgspec.Struct):
+    """How often what belongs on disk has changed."""
+
+    rows: int = 0
+    host: int = 0
+
+
 class PlaneStatus(msgspec.Struct, frozen=True):
     """The data plane at one moment. `rows` are those held, by table."""
 
@@ -56,6 +63,7 @@ class Plane:
         self._actual: dict[str, Attached] = {}
         self._status: tuple[PortStatus, ...] = ()
         self._errors: dict[str, str] = {}
+        self.changes = Changes()
 
     def open(self, saved: Saved, filling: Callable[[bool], None]) -> Beginning:
         """Adopt the data plane, or fill an empty one from disk; `filling` is told around the latter.
@@ -89,9 +97,11 @@ class Plane:
     def program(self, batch: Batch) -> Programmed:
         """Merge a batch into what is held and bring the data plane there; refusals are in the answer."""
         delta = batch.merge()
+        self.changes.rows += bool(len(delta))
         facts = batch.facts
         if facts is not None:
             self._facts, self._fresh = facts, True
+            self.changes.host += 1
             self._configure()
             # Whom to listen to comes before rows that make them talk to us.
             self._set_vteps()
@@ -104,11 +114,13 @@ class Plane:
     def attach(self, name: str, interface: str) -> None:
         """Want an interface to be a port, from now on and after every restart."""
         self._attachments[name] = interface
+        self.changes.host += 1
         self.settle()
 
     def detach(self, name: str) -> None:
         """Want it no longer; a port that is not there is no error. DataPlaneError when the kernel refuses."""
         wanted = self._attachments.pop(name, None)
+        self.changes.host += 1
         try:
             if name in self._actual:
                 self._driver.detach(name)

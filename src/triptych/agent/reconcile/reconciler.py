@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from triptych.agent.contract import Batch, HostFacts, PortStatus, Programmed, Saved, ScopeImage
 from triptych.agent.reconcile.begin import Beginning
-from triptych.agent.reconcile.plane import Plane, PlaneStatus
+from triptych.agent.reconcile.plane import Changes, Plane, PlaneStatus
 from triptych.agent.reconcile.rows import Audit
 from triptych.agent.reconcile.worker import Worker
 from triptych.core.verdicts import Event
@@ -44,12 +44,16 @@ class Totals:
 
 
 class Reconciler:
-    """Programs batches, attaches ports, audits. `changed` is told after each call, in the event loop."""
+    """Programs batches, attaches ports, audits.
 
-    def __init__(self, plane: Plane, *, changed: Callable[[], None] = lambda: None) -> None:
+    In the event loop, `audited` is told of each audit and `changed` of what has changed so far.
+    """
+
+    def __init__(self, plane: Plane, *, audited: Callable[[Audit], None], changed: Callable[[Changes], None]) -> None:
         self._plane = plane
         self._worker = Worker("data-plane")
-        self._announce = changed
+        self._audited = audited
+        self._changed = changed
         self._waiting: set[asyncio.Event] = set()
         self.totals = Totals()
 
@@ -85,6 +89,7 @@ class Reconciler:
         """Compare with the data plane, repair, count."""
         report = await self._changing(self._plane.audit)
         self.totals.add(report)
+        self._audited(report)
         return report
 
     async def status(self) -> PlaneStatus:
@@ -132,4 +137,4 @@ class Reconciler:
         finally:
             for event in self._waiting:
                 event.set()
-            self._announce()
+            self._changed(self._plane.changes)

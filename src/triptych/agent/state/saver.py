@@ -1,4 +1,4 @@
-"""Saves now and then: soon after a change, never more often than an interval, and at the end."""
+"""Saves now and then: soon after a change, and at the end; never so often that saving is what the host does."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from collections.abc import Awaitable, Callable
 from triptych.agent.clock import Clock
 from triptych.errors import SavedStateError
 
+SHARE = 20
+"""A save that took a second is followed by so many seconds without one."""
+
 
 class Saver:
-    """Calls `save` after `mark`. A save that fails is told to `complain` and tried again an interval later."""
+    """Calls `save` an interval of seconds after `mark`, or later when saving takes long.
+
+    A save that fails is told to `complain` and tried again.
+    """
 
     def __init__(
         self, save: Callable[[], Awaitable[None]], clock: Clock, interval: float, complain: Callable[[str], None]
@@ -20,17 +26,21 @@ class Saver:
         self._interval = interval
         self._complain = complain
         self._dirty = asyncio.Event()
+        self._took = 0.0
+        self._version = 0
 
-    def mark(self) -> None:
-        """Something changed."""
-        self._dirty.set()
+    def mark(self, version: int) -> None:
+        """What is to be saved has this version now; another than before means that it changed."""
+        if version != self._version:
+            self._version = version
+            self._dirty.set()
 
     async def run(self) -> None:
         """Save until cancelled."""
         while True:
             await self._dirty.wait()
             # What changes meanwhile is saved in one go.
-            await self._clock.sleep(self._interval)
+            await self._clock.sleep(max(self._interval, SHARE * self._took))
             await self.flush()
 
     async def flush(self) -> None:
@@ -38,8 +48,10 @@ class Saver:
         if not self._dirty.is_set():
             return
         self._dirty.clear()
+        began = self._clock.now()
         try:
             await self._save()
         except SavedStateError as error:
             self._dirty.set()
             self._complain(f"{error}; trying again")
+        self._took = self._clock.now() - began

@@ -1,0 +1,207 @@
+"""The agent as one thing: its rooms joined, its tasks, its beginning and its end.
+
+Nothing here chooses: the driver, the way to the controller and the clock are given
+(`app` gives them). Ending, in whatever way, changes nothing in the data plane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from structlog.typing import FilteringBoundLogger
+
+from triptych import __version__
+from triptych.agent.clock import Clock
+from triptych.agent.config import AgentConfig
+from triptych.agent.contract import PortStatus, Southbound
+from triptych.agent.local import Attachments, LocalServer
+from triptych.agent.metrics import Measured
+from triptych.agent.reconcile import Audit, Changes, Plane, Reconciler
+from triptych.agent.state import Saver, StateFiles
+from triptych.agent.state.codec import pack_rows
+from triptych.agent.watch import LinkWatch
+from triptych.client.local.messages import (
+    Attach,
+    Detach,
+    Listing,
+    ListPorts,
+    LocalPortStatus,
+    Reply,
+    Request,
+    StatusReply,
+)
+from triptych.core.local import HostConfig
+from triptych.drivers.base import Driver
+from triptych.errors import SavedStateError
+from triptych.kernel.linkevents import LinkEvents
+from triptych.wire.messages import Drops, PortPhase, PortState, Report
+
+MakeDriver = Callable[[HostConfig], Driver]
+
+
+class Agent:
+    """One host's agent. `async with` opens the data plane and the socket; `run` works until cancelled."""
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        make: MakeDriver,
+        southbound: Southbound,
+        links: LinkEvents,
+        clock: Clock,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._config = config
+        self._southbound = southbound
+        self._clock = clock
+        self._log = log
+        self._files = StateFiles(config.state_dir)
+        plane = Plane(config.plane, make, southbound.held, links.names)
+        self._reconciler = Reconciler(plane, audited=self._tell, changed=self._changed)
+        self._rows_saver = Saver(self._save_rows, clock, config.save_seconds, self._complain)
+        self._host_saver = Saver(self._save_host, clock, config.save_seconds, self._complain)
+        self._attachments = Attachments(self._reconciler, southbound.claims, links.names, self._save_host)
+        self._server = LocalServer(config.socket, self.answer)
+        self._watch = LinkWatch(links, self._settle)
+        self._ports: dict[str, PortStatus] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Agent:
+        async with AsyncExitStack() as stack:
+            saved = self._files.load(self._complain)
+            stack.push_async_callback(self._reconciler.close)
+            beginning = await self._reconciler.open(saved, self._filling)
+            for item in await self._reconciler.capabilities():
+                self._log.info("data plane", name=item.name, chosen=item.chosen, reason=item.reason)
+            rows = sum(len(image.rows) for image in beginning.images)
+            source = "disk" if beginning.from_disk else "data plane"
+            self._log.info("began", host=self._config.host, rows=rows, scopes=len(beginning.images), source=source)
+            await self._settle()
+            await self._server.start()
+            stack.push_async_callback(self._server.close)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Answer nobody any more, save, and let go of the data plane, which goes on."""
+        async with self._stack:
+            await self._server.close()
+            await self._rows_saver.flush()
+            await self._host_saver.flush()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._southbound.run(self._reconciler, self.report))
+            tasks.create_task(self._rows_saver.run())
+            tasks.create_task(self._host_saver.run())
+            tasks.create_task(self._watch.run())
+            tasks.create_task(self._audits())
+
+    async def answer(self, request: Request) -> Reply:
+        """The reply to a local request; raises TriptychError to refuse."""
+        match request:
+            case Attach():
+                done = await self._attachments.attach(request)
+                self._log.info("attached", port=request.port, interface=request.interface, phase=done.phase)
+                return done
+            case Detach():
+                gone = await self._attachments.detach(request)
+                self._log.info("detached", port=request.port)
+                return gone
+            case ListPorts():
+                ports = (await self._reconciler.status()).ports
+                return Listing(
+                    [LocalPortStatus(p.name, p.phase.value, p.interface, p.generation, p.detail) for p in ports]
+                )
+            case _:
+                return await self._status()
+
+    async def report(self) -> Report:
+        """What the controller is told."""
+        status = await self._reconciler.status()
+        _, drops = await self._reconciler.counters()
+        return Report(
+            self._reconciler.totals.audits,
+            self._reconciler.totals.drift,
+            tuple(Drops(item.port, int(item.reason), item.packets, item.bytes) for item in drops),
+            tuple(PortState(p.name, p.generation, PortPhase[p.phase.name], p.detail) for p in status.ports),
+            status.errors,
+        )
+
+    async def measure(self) -> Measured:
+        """What the metrics are made of."""
+        status = await self._reconciler.status()
+        events, drops = await self._reconciler.counters()
+        return Measured(status, self._reconciler.totals, events, drops, self._southbound.connected)
+
+    async def _status(self) -> StatusReply:
+        status, totals = await self._reconciler.status(), self._reconciler.totals
+        last = totals.last
+        return StatusReply(
+            host=self._config.host,
+            version=__version__,
+            driver=self._config.driver,
+            connected=self._southbound.connected,
+            complete=status.complete,
+            revision=status.revision,
+            scopes=status.scopes,
+            rows=dict(status.rows),
+            ports=dict(Counter(port.phase.value for port in status.ports)),
+            vteps=status.vteps,
+            refused=[f"{item.rows} rows of {item.table}: {item.message}" for item in status.applied.refused],
+            audits=totals.audits,
+            drift=totals.drift,
+            drifted=[f"{item.fault.value}: {item.row}" for item in last.samples] if last is not None else [],
+            errors=list(status.errors),
+        )
+
+    async def _audits(self) -> None:
+        while True:
+            await self._clock.sleep(self._config.audit_seconds)
+            await self._reconciler.audit()
+
+    def _tell(self, audit: Audit) -> None:
+        if audit.drift:
+            self._log.warning(
+                "drift repaired",
+                missing=audit.missing,
+                changed=audit.changed,
+                foreign=audit.foreign,
+                rows=[f"{item.fault.value}: {item.row}" for item in audit.samples],
+            )
+        for refusal in audit.refused:
+            self._log.error("rows refused", table=refusal.table, rows=refusal.rows, message=refusal.message)
+
+    async def _settle(self) -> None:
+        """Look at the interfaces again, and tell which ports fare differently."""
+        ports = {port.name: port for port in await self._reconciler.settle()}
+        for name, port in ports.items():
+            before = self._ports.get(name)
+            if before is None or (before.phase, before.detail) != (port.phase, port.detail):
+                self._log.info("port", port=name, phase=port.phase.value, interface=port.interface, detail=port.detail)
+        self._ports = ports
+
+    def _changed(self, changes: Changes) -> None:
+        self._rows_saver.mark(changes.rows)
+        self._host_saver.mark(changes.host)
+
+    async def _save_rows(self) -> None:
+        packed = await self._reconciler.read(pack_rows)
+        await asyncio.to_thread(self._files.save_rows, packed)
+
+    async def _save_host(self) -> None:
+        facts, attachments = await self._reconciler.facts()
+        await asyncio.to_thread(self._files.save_host, facts, attachments)
+
+    def _filling(self, begins: bool) -> None:
+        try:
+            self._files.filling(begins)
+        except SavedStateError as error:
+            self._complain(str(error))
+
+    def _complain(self, message: str) -> None:
+        self._log.error("state", message=message)
