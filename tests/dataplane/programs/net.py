@@ -166,7 +166,7 @@ def wired(family: int, encap: str) -> Iterator[Net]:
         for driver in drivers:
             stack.callback(driver.destroy)
         for vm, home in HOME.items():
-            _plug(stack, vm, f"{name}{vm}", f"{name}{host[home]}", OVERLAY_MTU[family])
+            _plug(stack, vm, f"{name}{vm}", f"{name}{host[home]}", family)
         for index, driver in enumerate(drivers):
             driver.open()
             driver.set_vteps([ip_address(HERE[family]), ip_address(THERE[family])])
@@ -178,11 +178,13 @@ def wired(family: int, encap: str) -> Iterator[Net]:
         yield Net(name, (drivers[0], drivers[1]), family, encap, stack)
 
 
-def _plug(stack: ExitStack, vm: str, inside: str, outside: str, mtu: int) -> None:
+def _plug(stack: ExitStack, vm: str, inside: str, outside: str, family: int) -> None:
     """Give a VM its interface, addresses and default routes."""
+    # One kind of guest takes super-packets and unfinished checksums, the other wants the kernel to finish them.
+    offloads, mtu = (_OFFLOADS if family == 4 else 0), OVERLAY_MTU[family]
     queues: tuple[int, ...] = ()
     if vm == TAP:
-        queues = (_tap(outside, f"p-{vm}"), _tap(inside, "eth0"))
+        queues = (_tap(outside, f"p-{vm}", offloads), _tap(inside, "eth0", _OFFLOADS))
     else:
         sh("ip", "-n", outside, "link", "add", f"p-{vm}", "type", "veth", "peer", "name", "eth0", "netns", inside)
     sh("ip", "-n", outside, "link", "set", f"p-{vm}", "up")
@@ -196,13 +198,13 @@ def _plug(stack: ExitStack, vm: str, inside: str, outside: str, mtu: int) -> Non
             sh("ip", "-n", inside, "route", "add", "default", "via", GATEWAYS[SEGMENT[vm]][number])
 
 
-def _tap(namespace: str, name: str) -> int:
-    """A tap with virtio headers and offloads, as QEMU opens it; the descriptor owns it."""
+def _tap(namespace: str, name: str, offloads: int) -> int:
+    """A tap with virtio headers, as QEMU opens it; the descriptor owns it."""
 
     def make() -> int:
         fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
         fcntl.ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR))
-        fcntl.ioctl(fd, _TUNSETOFFLOAD, _OFFLOADS)
+        fcntl.ioctl(fd, _TUNSETOFFLOAD, offloads)
         return fd
 
     with NetnsThread(namespace) as thread:

@@ -54,6 +54,16 @@ def test_traceroute(net: Net, number: int) -> None:
     assert "exceeded" in answer
 
 
+@pytest.mark.parametrize("source", ["a", "b"])
+def test_port_unreachable(net: Net, number: int, source: str) -> None:
+    """UDP to the gateway is refused by an ICMP error with a right checksum, though the guest left its own to others."""
+    sender = net.socket(source, FAMILY[number], socket.SOCK_DGRAM)
+    sender.connect((GATEWAY[number], 9))
+    sender.send(bytes(range(200)))
+    with pytest.raises(ConnectionRefusedError):
+        sender.recv(1)
+
+
 def test_nobody_else_is_reached(net: Net) -> None:
     """What no route and no row holds is told unreachable, at once."""
     assert "Net Unreachable" in net.try_("a", "ping", "-c", "1", "-W", "5", "10.44.0.1").stdout
