@@ -12,7 +12,8 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple, Protocol
 
 from triptych.errors import StoreClosedError
-from triptych.stores.base import OP_WEIGHT, Batch, Event, Events, Progress, Snapshot
+from triptych.stores.base import Batch, Event, Events, Progress, Snapshot
+from triptych.stores.rules import OP_WEIGHT
 
 
 class Replay(NamedTuple):

@@ -30,13 +30,11 @@ from triptych.stores.base import (
     Progress,
     Snapshot,
     Txn,
-    check,
-    check_key,
-    check_ttl,
     holds,
 )
 from triptych.stores.clock import Clock, SystemClock
 from triptych.stores.leases import LeaseBook
+from triptych.stores.rules import check, check_key, check_ttl
 
 
 class _Change(NamedTuple):

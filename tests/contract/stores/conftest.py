@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.stores.benches import MemoryBench, SqliteBench, StoreBench
+from tests.contract.stores.benches import EtcdBench, MemoryBench, SqliteBench, StoreBench
+from tests.contract.stores.etcd_server import EtcdServer
 
 SECONDS = 60
 """A test that takes longer waits for something that will not come."""
@@ -34,14 +34,31 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-BENCHES: dict[str, Callable[[Path], StoreBench]] = {
-    "memory": lambda _: MemoryBench(),
-    "sqlite": SqliteBench,
-}
+@pytest.fixture(scope="session")
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
+    """One running etcd for all tests of this process."""
+    server = EtcdServer(tmp_path_factory.mktemp("etcd"))
+    yield server
+    server.stop()
+
+
+def _memory(_: pytest.FixtureRequest) -> StoreBench:
+    return MemoryBench()
+
+
+def _sqlite(request: pytest.FixtureRequest) -> StoreBench:
+    return SqliteBench(request.getfixturevalue("tmp_path"))
+
+
+def _etcd(request: pytest.FixtureRequest) -> StoreBench:
+    return EtcdBench(request.getfixturevalue("etcd").endpoint)
+
+
+BENCHES = {"memory": _memory, "sqlite": _sqlite, "etcd": _etcd}
 
 
 @pytest.fixture(params=BENCHES)
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> StoreBench:
+def bench(request: pytest.FixtureRequest) -> StoreBench:
     """A way to open one kind of store, empty at first."""
-    make: str = request.param
-    return BENCHES[make](tmp_path)
+    name: str = request.param
+    return BENCHES[name](request)

@@ -14,8 +14,9 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from triptych.errors import RevisionGoneError, StoreUnavailableError
-from triptych.stores.base import MAX_KEY, Entry, Event, Events, Page, Snapshot, prefix_end
+from triptych.stores.base import Entry, Event, Events, Page, Snapshot
 from triptych.stores.feed import Replay
+from triptych.stores.rules import MAX_KEY, prefix_end
 from triptych.stores.sqlite.schema import connect
 
 _T = TypeVar("_T")

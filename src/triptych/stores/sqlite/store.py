@@ -11,22 +11,11 @@ from types import TracebackType
 from typing import Self
 
 from triptych.errors import LeaseNotFoundError, StoreClosedError
-from triptych.stores.base import (
-    Batch,
-    Committed,
-    Conflict,
-    Entry,
-    Lease,
-    Page,
-    Snapshot,
-    Txn,
-    check,
-    check_key,
-    check_ttl,
-)
+from triptych.stores.base import Batch, Committed, Conflict, Entry, Lease, Page, Snapshot, Txn
 from triptych.stores.clock import Clock, SystemClock
 from triptych.stores.feed import Feed, Replay
 from triptych.stores.leases import LeaseBook
+from triptych.stores.rules import check, check_key, check_ttl
 from triptych.stores.sqlite import reader
 from triptych.stores.sqlite.ledger import Ledger
 from triptych.stores.sqlite.reader import Readers

@@ -1,0 +1,131 @@
+"""One watch: a stream of etcd's, made anew whenever it breaks, as the batches of the contract.
+
+Each watch follows the whole namespace and picks its prefix here: so it learns of every
+revision, and can say how far it has come. Nothing is queued: a response is read when the
+reader wants it, gRPC holds the server back meanwhile, and etcd itself catches a slow
+watch up from its history.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from itertools import groupby
+from typing import Any
+
+import grpc
+from aetcd import rpc
+
+from triptych.errors import RevisionGoneError, StoreUnavailableError
+from triptych.stores.base import Batch, Event, Events, Progress, Snapshot
+from triptych.stores.etcd.connection import Connection, Stream
+from triptych.stores.etcd.requests import entry
+from triptych.stores.rules import prefix_end
+
+_log = logging.getLogger(__name__)
+
+
+async def follow(
+    connection: Connection,
+    namespace: bytes,
+    prefix: bytes,
+    after: int,
+    *,
+    confirm: Callable[[int], Awaitable[None]],
+    snapshot: Callable[[], Awaitable[Snapshot]],
+) -> AsyncGenerator[Batch, None]:
+    """What `Store.watch` promises. `confirm` raises RevisionGoneError for a revision without its history."""
+    seen = after
+    patience = connection.patience()
+    while True:
+        try:
+            async with aclosing(_stream(connection, namespace, prefix, seen, confirm)) as batches:
+                async for batch in batches:
+                    patience.reset()
+                    if batch.revision > seen:
+                        seen = batch.revision
+                        yield batch
+            reason: str | None = "the server ended the stream"
+        except RevisionGoneError:
+            try:
+                everything = await snapshot()
+            except StoreUnavailableError as error:
+                reason = str(error)
+            else:
+                seen = everything.revision
+                yield everything
+                continue
+        except StoreUnavailableError as error:
+            reason = str(error)
+        except grpc.aio.AioRpcError as error:
+            connection.stale(error)
+            reason = error.details()
+        _log.info("watch of %r broke after revision %d, connecting again: %s", prefix, seen, reason)
+        await patience.wait(reason)
+
+
+async def _stream(
+    connection: Connection,
+    namespace: bytes,
+    prefix: bytes,
+    after: int,
+    confirm: Callable[[int], Awaitable[None]],
+) -> AsyncGenerator[Batch, None]:
+    """The batches of one stream; ends when etcd ends it. RevisionGoneError when history is lost."""
+    request = rpc.WatchCreateRequest(
+        key=namespace or b"\0",
+        range_end=prefix_end(namespace) or b"\0",
+        start_revision=after + 1,
+        progress_notify=True,
+        fragment=True,
+    )
+    async with connection.stream("Watch") as call:
+        await call.write(rpc.WatchRequest(create_request=request))
+        pending: list[Any] = []
+        async for response in _responses(call):
+            if response.created:
+                # Only now: whatever is compacted from here on, the stream itself will tell.
+                await confirm(after)
+            pending += response.events
+            if response.fragment:
+                continue
+            for batch in _batches(pending, namespace, prefix):
+                yield batch
+            last = pending[-1].kv.mod_revision if pending else response.header.revision
+            if pending or not response.created:
+                yield Progress(last)
+            pending = []
+
+
+async def _responses(call: Stream) -> AsyncIterator[Any]:
+    while (response := await call.read()) is not None:
+        if response.compact_revision:
+            raise RevisionGoneError(response.compact_revision)
+        if response.canceled:
+            raise StoreUnavailableError(f"etcd ended a watch: {response.cancel_reason}; see its log")
+        yield response
+
+
+def _batches(events: list[Any], namespace: bytes, prefix: bytes) -> list[Events]:
+    """Events grouped by revision, those under the prefix, in the order of keys."""
+    start = namespace + prefix
+    batches = []
+    for revision, group in groupby(events, _revision):
+        own = [_event(event, namespace) for event in group if event.kv.key.startswith(start)]
+        if own:
+            batches.append(Events(revision, tuple(sorted(own, key=_key))))
+    return batches
+
+
+def _event(event: Any, namespace: bytes) -> Event:
+    item = entry(event.kv, namespace)
+    return Event(item.key, None if event.type == rpc.Event.DELETE else item)
+
+
+def _revision(event: Any) -> int:
+    return int(event.kv.mod_revision)
+
+
+def _key(event: Event) -> bytes:
+    return event.key
