@@ -8,14 +8,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Seconds that only grow, and sleeping through some of them."""
+    """Seconds that only grow, from any origin; the shape is that of the stores' clock."""
 
     def now(self) -> float:
-        """The present, in seconds from any origin."""
+        """The present."""
         ...
 
-    async def sleep(self, seconds: float) -> None:
-        """Return when so many have passed."""
+    async def sleep_until(self, moment: float) -> None:
+        """Return when `now()` has reached a moment."""
         ...
 
 
@@ -26,6 +26,6 @@ class SystemClock:
         """CLOCK_MONOTONIC."""
         return time.monotonic()
 
-    async def sleep(self, seconds: float) -> None:
-        """Asyncio's sleep."""
-        await asyncio.sleep(seconds)
+    async def sleep_until(self, moment: float) -> None:
+        """By the event loop, whose clock is this one."""
+        await asyncio.sleep(moment - self.now())

@@ -118,6 +118,22 @@ class Programmer(Protocol):
         ...
 
 
+class Interfaces(Protocol):
+    """The interfaces of the host, and a descriptor that is readable after they changed."""
+
+    def names(self) -> Mapping[str, int]:
+        """The index of each by its name, now."""
+        ...
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""
+        ...
+
+    def drain(self) -> None:
+        """Make it unreadable until the next change; never blocks."""
+        ...
+
+
 class Grant(msgspec.Struct, frozen=True):
     """A port is this host's: it can talk when the host has programmed this revision."""
 

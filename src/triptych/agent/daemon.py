@@ -16,7 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from triptych import __version__
 from triptych.agent.clock import Clock
 from triptych.agent.config import AgentConfig
-from triptych.agent.contract import PortStatus, Southbound
+from triptych.agent.contract import Interfaces, PortStatus, Southbound
 from triptych.agent.local import Attachments, LocalServer
 from triptych.agent.metrics import Measured
 from triptych.agent.reconcile import Audit, Changes, Plane, Reconciler
@@ -36,7 +36,6 @@ from triptych.client.local.messages import (
 from triptych.core.local import HostConfig
 from triptych.drivers.base import Driver
 from triptych.errors import SavedStateError
-from triptych.kernel.linkevents import LinkEvents
 from triptych.wire.messages import Drops, PortPhase, PortState, Report
 
 MakeDriver = Callable[[HostConfig], Driver]
@@ -50,7 +49,7 @@ class Agent:
         config: AgentConfig,
         make: MakeDriver,
         southbound: Southbound,
-        links: LinkEvents,
+        links: Interfaces,
         clock: Clock,
         log: FilteringBoundLogger,
     ) -> None:
@@ -161,7 +160,7 @@ class Agent:
 
     async def _audits(self) -> None:
         while True:
-            await self._clock.sleep(self._config.audit_seconds)
+            await self._clock.sleep_until(self._clock.now() + self._config.audit_seconds)
             await self._reconciler.audit()
 
     def _tell(self, audit: Audit) -> None:

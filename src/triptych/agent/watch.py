@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from triptych.kernel.linkevents import LinkEvents
+from triptych.agent.contract import Interfaces
 
 
 class LinkWatch:
     """Calls `look` after the interfaces changed; changes during a look are one more look."""
 
-    def __init__(self, links: LinkEvents, look: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, links: Interfaces, look: Callable[[], Awaitable[None]]) -> None:
         self._links = links
         self._look = look
         self._changed = asyncio.Event()

@@ -144,9 +144,14 @@ class Plane:
         )
         return self._status
 
-    def audit(self) -> Audit:
-        """Compare with the data plane and repair. Rows go only once the controller has said everything."""
-        report = self._rows.audit(remove=self._complete)
+    def audit(self) -> Audit | None:
+        """Compare with the data plane and repair. Rows go only once the controller has said everything.
+
+        None when the data plane could not be read; the status says why.
+        """
+        report = None
+        with self._noted("audit"):
+            report = self._rows.audit(remove=self._complete)
         if self._fresh:
             self._set_vteps()
         self.settle()

@@ -70,7 +70,8 @@ class Reconciler:
         """See contract.Programmer. A complete batch, the first after a reconnect, is followed by an audit."""
         programmed = await self._changing(self._plane.program, batch)
         if batch.complete:
-            programmed = Programmed(programmed.revision, (await self.audit()).refused)
+            audit = await self.audit()
+            programmed = Programmed(programmed.revision, audit.refused) if audit is not None else programmed
         return programmed
 
     async def attach(self, name: str, interface: str) -> None:
@@ -85,11 +86,12 @@ class Reconciler:
         """Look at the interfaces again, and make the ports what they should be."""
         return await self._changing(self._plane.settle)
 
-    async def audit(self) -> Audit:
-        """Compare with the data plane, repair, count."""
+    async def audit(self) -> Audit | None:
+        """Compare with the data plane, repair, count; None when it could not be read."""
         report = await self._changing(self._plane.audit)
-        self.totals.add(report)
-        self._audited(report)
+        if report is not None:
+            self.totals.add(report)
+            self._audited(report)
         return report
 
     async def status(self) -> PlaneStatus:

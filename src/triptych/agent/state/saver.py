@@ -40,7 +40,7 @@ class Saver:
         while True:
             await self._dirty.wait()
             # What changes meanwhile is saved in one go.
-            await self._clock.sleep(max(self._interval, SHARE * self._took))
+            await self._clock.sleep_until(self._clock.now() + max(self._interval, SHARE * self._took))
             await self.flush()
 
     async def flush(self) -> None:
