@@ -6,7 +6,12 @@
     ├── InputError            the person who wrote the document or the command
     │   ├── DocumentError      every fault of a document at once
     │   ├── NotFoundError      a name that nothing declared carries
-    │   └── ClaimRefusedError  a port is not this host's to have
+    │   ├── ClaimRefusedError  a port is not this host's to have
+    │   ├── ReferencedError    what others refer to cannot be deleted
+    │   ├── PreconditionError  it is not, or no longer, what the writer thinks it is
+    │   ├── ContentionError    others kept changing the same; trying again helps
+    │   ├── UnauthenticatedError  no token, or one that is not valid
+    │   └── ForbiddenError     the token's role or tenant does not allow it
     ├── EnvironmentError_     the person who runs the machine
     │   ├── PrivilegeError    root (or a capability) is missing
     │   └── MissingToolError  a program, library or kernel feature is missing
@@ -78,6 +83,33 @@ class NotFoundError(InputError):
 
 class ClaimRefusedError(InputError):
     """A host asked for a port that is not its to have; the message names the owner."""
+
+
+class ReferencedError(InputError):
+    """Others refer to what was to be deleted; `referrers` are some of them."""
+
+    def __init__(self, name: str, referrers: Sequence[str], more: int) -> None:
+        self.referrers, self.more = tuple(referrers), more
+        others = f" and {more} more" if more else ""
+        super().__init__(
+            f"{name}: cannot be deleted while {', '.join(referrers)}{others} refer to it; delete or change these first"
+        )
+
+
+class PreconditionError(InputError):
+    """An object is not, or no longer, what the writer thinks it is; nothing was changed."""
+
+
+class ContentionError(InputError):
+    """Others kept changing what this change depends on; nothing was changed, trying again helps."""
+
+
+class UnauthenticatedError(InputError):
+    """There is no token, or one that is not valid (any more)."""
+
+
+class ForbiddenError(InputError):
+    """The role or the tenant of a token does not allow this."""
 
 
 class EnvironmentError_(TriptychError):

@@ -1,0 +1,162 @@
+"""The declared network in memory, fed from the store's watch.
+
+Changes are checked against it and rows are compiled from it. It may lag behind the
+store: whoever commits makes the transaction hold only if what was looked at here is
+still so (`revision_of`), and waits with `reached` where it is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from heapq import heappop, heappush
+from itertools import count
+from types import MappingProxyType
+
+import structlog
+
+from triptych.controller.mirror.owners import Owners
+from triptych.controller.ports import Listener
+from triptych.core.compile import Change, Compiler, Delete, Put
+from triptych.core.compile.declared import Declared
+from triptych.core.model import Key, Network, Object
+from triptych.core.model.codec import decode_object
+from triptych.core.model.keys import OBJECTS, object_key, parse_object_key
+from triptych.errors import StoreUnavailableError
+from triptych.stores.base import Entry, Events, Progress, Snapshot, Store, list_all
+
+_log = structlog.get_logger(__name__)
+
+_BREATH = 2_000
+"""Objects that are decoded before others get a turn."""
+
+
+class Mirror:
+    """Every declared object, indexed, with the rows it makes; changed only by `follow`."""
+
+    def __init__(self) -> None:
+        self._compiler = Compiler()
+        self.owners = Owners()
+        self.revision = 0
+        """The store's revision up to which everything is in here."""
+        self._revisions: dict[Key, int] = {}
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = count()
+        self._listeners: list[Listener] = []
+        self._network: Network | None = None
+
+    @property
+    def declared(self) -> Declared:
+        """What is declared; to be read, never changed."""
+        return self._compiler.declared
+
+    @property
+    def compiler(self) -> Compiler:
+        """The rows. Who tries a change in it takes it back before others get a turn."""
+        return self._compiler
+
+    @property
+    def revisions(self) -> Mapping[Key, int]:
+        """The store's revision that last changed each object."""
+        return MappingProxyType(self._revisions)
+
+    @property
+    def network(self) -> Network:
+        """All objects; made anew after a change, so asking costs O(network) once."""
+        if self._network is None:
+            self._network = Network(self.get(key) for key in self._revisions)
+        return self._network
+
+    def find(self, key: Key) -> Object | None:
+        """The object of that identity, or None."""
+        return self.declared.get(key)
+
+    def get(self, key: Key) -> Object:
+        """The object of that identity, which is known to be there."""
+        item = self.declared.get(key)
+        assert item is not None
+        return item
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` at each revision that changes the network; the answer ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def reached(self, revision: int) -> None:
+        """Return once everything up to a revision of the store is in here."""
+        if self.revision < revision:
+            future = asyncio.get_running_loop().create_future()
+            heappush(self._waiting, (revision, next(self._order), future))
+            await future
+
+    async def load(self, store: Store) -> None:
+        """Begin with what the store has."""
+        await self._take(await list_all(store, OBJECTS))
+
+    async def follow(self, store: Store) -> None:
+        """Take in what changes, after `load`, until cancelled; StoreClosedError when this end closes the store."""
+        try:
+            async with aclosing(store.watch(OBJECTS, self.revision)) as batches:
+                async for batch in batches:
+                    await self._take(batch)
+        finally:
+            # Who waits for a revision would wait for ever.
+            lost = StoreUnavailableError("the controller no longer follows its store; try again when it is ready")
+            for *_, future in self._waiting:
+                if not future.done():
+                    future.set_exception(lost)
+            self._waiting.clear()
+
+    async def _take(self, batch: Events | Snapshot | Progress) -> None:
+        changes: list[tuple[Change, int]] = []
+        match batch:
+            case Events():
+                changes = await self._decoded({event.key: event.entry for event in batch.events})
+            case Snapshot():
+                present: dict[bytes, Entry | None] = dict.fromkeys(map(object_key, self._revisions))
+                changes = await self._decoded(present | {entry.key: entry for entry in batch.entries})
+            case Progress():
+                pass
+        self._apply(changes, batch.revision)
+
+    async def _decoded(self, entries: Mapping[bytes, Entry | None]) -> list[tuple[Change, int]]:
+        """The changes that differ from what is here, each with its revision."""
+        changes: list[tuple[Change, int]] = []
+        for number, (raw, entry) in enumerate(entries.items()):
+            if number % _BREATH == _BREATH - 1:
+                await asyncio.sleep(0)
+            try:
+                key = parse_object_key(raw)
+                if entry is None:
+                    changes.append((Delete(key), 0))
+                elif self._revisions.get(key) != entry.mod_revision:
+                    changes.append((Put(decode_object(key.kind, entry.value)), entry.mod_revision))
+            except ValueError as error:
+                # Somebody else's writing must not take the whole network away.
+                _log.error("object unreadable", key=repr(raw), error=str(error))
+        return changes
+
+    def _apply(self, changes: list[tuple[Change, int]], revision: int) -> None:
+        for change, changed_at in changes:
+            new = change.object if isinstance(change, Put) else None
+            key = change.object.key if isinstance(change, Put) else change.key
+            old = self.declared.get(key)
+            if old is not None:
+                self.owners.delete(old)
+            if new is not None:
+                self.owners.put(new)
+                self._revisions[key] = changed_at
+            else:
+                self._revisions.pop(key, None)
+        self.revision = revision
+        if changes:
+            self._network = None
+            made = tuple(change for change, _ in changes)
+            delta = self._compiler.apply(made)
+            for listener in tuple(self._listeners):
+                listener(revision, made, delta)
+        while self._waiting and self._waiting[0][0] <= revision:
+            future = heappop(self._waiting)[2]
+            if not future.done():
+                future.set_result(None)

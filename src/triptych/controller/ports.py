@@ -1,0 +1,65 @@
+"""What the rooms of the controller say to each other, so that each can be made and tested without the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from triptych.core.compile import Change
+from triptych.core.local import PortFacts
+from triptych.core.tables import Delta
+
+
+class AttachGrant(msgspec.Struct, frozen=True):
+    """A port is the host's: it can talk once the host has programmed `revision`.
+
+    `former` is the host that it was on before ("": none, or the same).
+    """
+
+    revision: int
+    facts: PortFacts
+    former: str = ""
+
+    @property
+    def generation(self) -> int:
+        """The port's, which this attach raised."""
+        return self.facts.generation
+
+
+class Attachments(Protocol):
+    """What agents ask for; `host` is who they proved to be. The service is one."""
+
+    async def attach(self, host: str, port: str) -> AttachGrant:
+        """Give `tenant/port` to a host; NotFoundError, ClaimRefusedError, StoreError."""
+        ...
+
+    async def detach(self, host: str, port: str, generation: int) -> bool:
+        """Note that a port is attached there no longer; False when the generation is a former one. StoreError."""
+        ...
+
+
+class HostStatus(msgspec.Struct, frozen=True):
+    """How a host fares, as its agent last said: `programmed` is the revision that it has acknowledged."""
+
+    host: str
+    connected: bool
+    programmed: int = 0
+    report: Mapping[str, Any] = {}
+
+
+class Acks(Protocol):
+    """Who has programmed what; `publish` knows."""
+
+    async def wait(self, revision: int, seconds: float, /) -> tuple[str, ...]:
+        """Wait until every host that a revision concerns has programmed it; who has not after so many seconds."""
+        ...
+
+    def hosts(self) -> Mapping[str, HostStatus]:
+        """What is known of each host, by name; hosts that never came are left out."""
+        ...
+
+
+Listener = Callable[[int, tuple[Change, ...], Delta], None]
+"""Told, at each revision that changed the declared network: the revision, what changed, and the rows that changed."""

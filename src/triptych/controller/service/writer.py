@@ -1,0 +1,132 @@
+"""The one place that commits: decide, check that nothing moved meanwhile, commit, or decide again.
+
+Writers of this process take turns once they have met a conflict, so that of many that
+want the same every one gets through; writers of other processes are met with bounded
+retries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+
+import msgspec
+
+from triptych.controller.mirror import Mirror
+from triptych.controller.service.audit import Origin, audit_put
+from triptych.controller.service.backoff import Backoff
+from triptych.controller.service.change import ChangeSet
+from triptych.controller.service.keys import FAMILY_GUARD, claims_of
+from triptych.controller.service.transaction import Guards, guards_of, transaction
+from triptych.errors import ContentionError
+from triptych.stores.base import Conflict, Entry, Store
+
+Decision = Callable[[Collection[bytes], int], ChangeSet]
+"""Decides a change by the mirror as it is now, given reserved claims and how many free numbers to skip."""
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A change that is in the store, at `revision`; `tries` is how often it was decided."""
+
+    revision: int
+    change: ChangeSet
+    tries: int = 1
+
+
+class Writer:
+    """Commits changes over a store and the mirror that follows it.
+
+    `seat` names this controller among others, `now` gives seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        mirror: Mirror,
+        *,
+        seat: str,
+        now: Callable[[], float],
+        backoff: Backoff | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._store = store
+        self._mirror = mirror
+        self._seat = seat
+        self._now = now
+        self._backoff = backoff if backoff is not None else Backoff()
+        self._sleep = sleep
+        self._reserved: Counter[bytes] = Counter()
+        self._turn = asyncio.Lock()
+
+    async def write(self, decide: Decision, origin: Origin, action: str) -> Written:
+        """Do what `decide` decides; ContentionError when others kept getting in the way, StoreError.
+
+        What `decide` raises comes through, and nothing was changed. The mirror has the
+        change when this returns.
+        """
+        async with AsyncExitStack() as stack:
+            for attempt in range(self._backoff.attempts):
+                if attempt == 1:
+                    await stack.enter_async_context(self._turn)
+                if delay := self._backoff.delay(attempt):
+                    await self._sleep(delay)
+                change = decide(self._reserved, self._backoff.skip(self._seat, attempt))
+                with self._reserving(change):
+                    revision = await self._try(change, origin, action)
+                if revision is not None:
+                    return Written(revision, change, attempt + 1)
+        raise ContentionError(
+            f"{action}: others kept changing the same, {self._backoff.attempts} times; nothing was changed, try again"
+        )
+
+    async def _try(self, change: ChangeSet, origin: Origin, action: str) -> int | None:
+        """Commit a change; None when it has to be decided anew. Either way the mirror is up to date then."""
+        guards = guards_of(change, self._mirror.declared)
+        present: Mapping[bytes, Entry] = await self._store.get_many(guards.compared) if guards.compared else {}
+        if newest := _newer(guards, present, change.revision):
+            await self._mirror.reached(newest)
+            return None
+        txn = transaction(change, guards, present)
+        writes = bool(txn.puts or txn.deletes)
+        if writes:
+            entry = audit_put(origin, action, self._now(), change=change)
+            txn = msgspec.structs.replace(txn, puts=(*txn.puts, entry))
+        result = await self._store.commit(txn)
+        if isinstance(result, Conflict):
+            await self._mirror.reached(_behind(result))
+            return None
+        if writes:
+            await self._mirror.reached(result.revision)
+        return result.revision
+
+    @contextmanager
+    def _reserving(self, change: ChangeSet) -> Iterator[None]:
+        """Keep other tasks from allocating what this change claims, until the mirror shows it."""
+        claims = {claim for _, step in change.effective if step.new is not None for claim in claims_of(step.new)}
+        self._reserved.update(claims)
+        try:
+            yield
+        finally:
+            self._reserved.subtract(claims)
+            for claim in claims:
+                if not self._reserved[claim]:
+                    del self._reserved[claim]
+
+
+def _newer(guards: Guards, present: Mapping[bytes, Entry], revision: int) -> int:
+    """The newest revision of a compared guard that the decision did not know of; 0: it knew all."""
+    newest = 0
+    for key, entry in present.items():
+        same_family = key == FAMILY_GUARD and entry.value == guards.bumped[key]
+        if entry.mod_revision > revision and not same_family:
+            newest = max(newest, entry.mod_revision)
+    return newest
+
+
+def _behind(conflict: Conflict) -> int:
+    """How far the mirror has to come to see why: all that objects own changes together with them."""
+    if any(failure.current is None for failure in conflict.failures):
+        return conflict.revision
+    return max(failure.current.mod_revision for failure in conflict.failures if failure.current is not None)
