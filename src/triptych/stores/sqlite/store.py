@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from triptych.errors import LeaseNotFoundError, StoreClosedError
+from triptych.errors import StoreClosedError
 from triptych.stores.base import Batch, Committed, Conflict, Entry, Lease, Page, Snapshot, Txn
 from triptych.stores.clock import Clock, SystemClock
 from triptych.stores.feed import Feed, Replay
@@ -97,9 +97,6 @@ class SqliteStore:
         """See `Store.commit`; answered after an fsync."""
         self._check_open()
         check(txn, self.max_transaction_bytes)
-        for put in txn.puts:
-            if put.lease and put.lease not in self._leases:
-                raise LeaseNotFoundError(put.lease)
         return await self._writer.run(lambda ledger: ledger.transact(txn))
 
     async def grant(self, ttl: int) -> Lease:
