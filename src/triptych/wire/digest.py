@@ -37,3 +37,8 @@ def moved(digest: int, added: int, removed: int) -> int:
 def digest_bytes(digest: int) -> bytes:
     """The 16 bytes that travel."""
     return digest.to_bytes(16, "big")
+
+
+def read_digest(raw: bytes) -> int:
+    """The digest that 16 bytes hold."""
+    return int.from_bytes(raw, "big")

@@ -12,6 +12,9 @@ MAX_MESSAGE = 4 << 20
 PART_BYTES = 1 << 20
 """Bytes of rows in one part of an update, about."""
 
+BATCH_BYTES = 2 << 20
+"""Bytes of updates in one batch, at most; a part alone may be a little larger than `PART_BYTES`."""
+
 MAX_PARTS = 1 << 16
 MAX_SCOPES = 100_000
 MAX_NAME = 255

@@ -1,6 +1,6 @@
 """The three tables: declaration, records, sets of rows and the order of change."""
 
-from triptych.core.tables.delta import Delta, Op, Rows, Step, TableSet, difference
+from triptych.core.tables.delta import Delta, Op, Rows, Step, TableSet, difference, merge_deltas
 from triptych.core.tables.records import Hop, Location, Neighbor, Route, Row, View, view
 from triptych.core.tables.schema import (
     BY_NAME,
@@ -46,5 +46,6 @@ __all__ = [
     "TableSet",
     "View",
     "difference",
+    "merge_deltas",
     "view",
 ]

@@ -130,3 +130,22 @@ def difference(actual: TableSet, desired: TableSet) -> Delta:
         if deletes:
             delta.deletes[table.name] = deletes
     return delta
+
+
+def merge_deltas(deltas: Iterable[Delta]) -> Delta:
+    """One delta that leads where all of them lead, one after the other: the latest word on each key."""
+    merged = Delta()
+    for delta in deltas:
+        for mine, other, part in (
+            (merged.puts, merged.deletes, delta.puts),
+            (merged.deletes, merged.puts, delta.deletes),
+        ):
+            for name, rows in part.items():
+                if gone := other.get(name):
+                    for key in rows:
+                        gone.pop(key, None)
+                mine.setdefault(name, {}).update(rows)
+    return Delta(
+        {name: rows for name, rows in merged.puts.items() if rows},
+        {name: rows for name, rows in merged.deletes.items() if rows},
+    )

@@ -1,0 +1,201 @@
+"""The agent's end of the stream: connect, take rounds in, acknowledge them, and come back when it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+import grpc
+import grpc.aio
+import msgspec
+import structlog
+
+from triptych.agent.clock import Clock, SystemClock
+from triptych.agent.contract import Grant, HostFacts, Programmer
+from triptych.agent.sync.backoff import Backoff
+from triptych.agent.sync.held import HeldScopes
+from triptych.agent.sync.rounds import Collector, Round
+from triptych.errors import ClaimRefusedError, ControllerUnavailableError, WireError
+from triptych.wire.convert import (
+    decode_batch,
+    decode_granted,
+    encode_attach,
+    encode_detach,
+    encode_from_agent,
+)
+from triptych.wire.messages import Ack, FromAgent, Hello, Refused, Report, Resync
+from triptych.wire.service import ATTACH, DETACH, SYNC, options, path
+
+_log = structlog.get_logger(__name__)
+
+KEEPALIVE_SECONDS = 10
+REPORT_SECONDS = 10.0
+CLAIM_SECONDS = 10.0
+_REFUSALS = (
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.INVALID_ARGUMENT,
+)
+
+_Call = grpc.aio.StreamStreamCall[bytes, bytes]
+
+
+class Tls(NamedTuple):
+    """PEM of the authority that both ends trust, and of this host's key and certificate."""
+
+    authority: bytes
+    key: bytes
+    certificate: bytes
+
+
+class Counts(msgspec.Struct):
+    """What happened on the way to the controller, since the start."""
+
+    connections: int = 0
+    rounds: int = 0
+    resyncs: int = 0
+    errors: int = 0
+
+
+class SyncClient:
+    """See `triptych.agent.contract.Southbound`. `targets` are `host:port` of controllers, tried in turn."""
+
+    def __init__(
+        self,
+        targets: Sequence[str],
+        tls: Tls,
+        *,
+        version: str,
+        clock: Clock | None = None,
+        jitter: Callable[[], float] = random.random,
+        facts: HostFacts | None = None,
+    ) -> None:
+        self.held = HeldScopes()
+        self.counts = Counts()
+        self.connected = False
+        self._targets = tuple(targets)
+        self._tls = tls
+        self._version = version
+        self._clock = clock or SystemClock()
+        self._backoff = Backoff(jitter)
+        self._facts = facts
+        self._channel: grpc.aio.Channel | None = None
+
+    @property
+    def claims(self) -> SyncClient:
+        """This client also asks for ports."""
+        return self
+
+    async def run(self, programmer: Programmer, report: Callable[[], Awaitable[Report]]) -> None:
+        """Connect and listen until cancelled; a controller that goes away is looked for again."""
+        attempt = 0
+        while True:
+            target = self._targets[attempt % len(self._targets)]
+            attempt += 1
+            try:
+                await self._connect(target, programmer, report)
+            except (grpc.aio.AioRpcError, WireError) as error:
+                self.counts.errors += 1
+                _log.warning("controller lost", target=target, reason=_reason(error))
+            await self._sleep(self._backoff.next())
+
+    async def _connect(self, target: str, programmer: Programmer, report: Callable[[], Awaitable[Report]]) -> None:
+        credentials = grpc.ssl_channel_credentials(self._tls.authority, self._tls.key, self._tls.certificate)
+        async with grpc.aio.secure_channel(
+            target, credentials, options(keepalive_seconds=KEEPALIVE_SECONDS)
+        ) as channel:
+            self._channel = channel
+            call: _Call = channel.stream_stream(path(SYNC))()
+            reporter: asyncio.Task[None] | None = None
+            try:
+                stream = _Stream(call)
+                await stream.say(Hello(self._version, self.held.states()))
+                collector = Collector(self.held, self._facts)
+                async for ended in stream.rounds(collector):
+                    await self._program(stream, collector, ended, programmer)
+                    if reporter is None:
+                        self._greeted(target)
+                        reporter = asyncio.create_task(self._report(stream, report))
+                    elif reporter.done():
+                        reporter.result()
+            finally:
+                self.connected = False
+                self._channel = None
+                call.cancel()
+                if reporter is not None:
+                    reporter.cancel()
+                    await asyncio.gather(reporter, return_exceptions=True)
+
+    def _greeted(self, target: str) -> None:
+        self.connected = True
+        self.counts.connections += 1
+        self._backoff.reset()
+        _log.info("controller found", target=target)
+
+    async def _program(self, stream: _Stream, collector: Collector, ended: Round, programmer: Programmer) -> None:
+        done = await programmer.program(ended)
+        self._facts = collector.facts
+        self.counts.rounds += 1
+        if ended.wrong:
+            self.counts.resyncs += len(ended.wrong)
+            _log.warning("rows differ from their digest", scopes=[str(scope) for scope in ended.wrong])
+            await stream.say(Resync(ended.wrong))
+        elif ended.complete:
+            collector.complete = True
+        refused = tuple(Refused(refusal.table, refusal.rows, refusal.message) for refusal in done.refused)
+        await stream.say(Ack(ended.sequence, refused))
+
+    async def _report(self, stream: _Stream, report: Callable[[], Awaitable[Report]]) -> None:
+        while True:
+            await stream.say(await report())
+            await self._sleep(REPORT_SECONDS)
+
+    async def _sleep(self, seconds: float) -> None:
+        await self._clock.sleep_until(self._clock.now() + seconds)
+
+    async def attach(self, port: str) -> Grant:
+        """Claim `tenant/port` for this host; ClaimRefusedError, ControllerUnavailableError."""
+        granted = decode_granted(await self._ask(ATTACH, encode_attach(port)))
+        return Grant(granted.generation, granted.revision)
+
+    async def detach(self, port: str, generation: int) -> None:
+        """Say that a port is attached here no longer; ControllerUnavailableError."""
+        await self._ask(DETACH, encode_detach(port, generation))
+
+    async def _ask(self, method: str, request: bytes) -> bytes:
+        if self._channel is None:
+            raise ControllerUnavailableError("no controller is connected; the port can be attached when one is")
+        try:
+            ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path(method))
+            return await ask(request, timeout=CLAIM_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            if error.code() in _REFUSALS:
+                raise ClaimRefusedError(error.details() or error.code().name) from None
+            raise ControllerUnavailableError(f"the controller did not answer: {_reason(error)}") from None
+
+
+class _Stream:
+    """A stream of messages; several tasks may speak."""
+
+    def __init__(self, call: _Call) -> None:
+        self._call = call
+        self._speaking = asyncio.Lock()
+
+    async def say(self, message: FromAgent) -> None:
+        async with self._speaking:
+            await self._call.write(encode_from_agent(message))
+
+    async def rounds(self, collector: Collector) -> AsyncIterator[Round]:
+        async for raw in self._call:
+            ended = collector.take(decode_batch(raw))
+            if ended is not None:
+                yield ended
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, grpc.aio.AioRpcError):
+        return f"{error.code().name}: {error.details()}"
+    return str(error)

@@ -1,0 +1,274 @@
+"""From changes of the declared network to what each agent is sent.
+
+The publisher listens to the mirror: it takes each change in at once, counts whom it
+concerns, and wakes their sessions. What a session then sends is made from the logs of the
+scopes, whose bytes all sessions share.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from triptych.controller.ports import HostStatus, Listener
+from triptych.controller.publish.audience import Audience
+from triptych.controller.publish.concern import concern_of
+from triptych.controller.publish.encode import Encoded, encode_remove
+from triptych.controller.publish.facts import changed_facts, fleet_vteps
+from triptych.controller.publish.lingering import Lingering
+from triptych.controller.publish.metrics import Metrics
+from triptych.controller.publish.progress import Progress
+from triptych.controller.publish.scopelog import ScopeLog
+from triptych.controller.publish.session import News, Session
+from triptych.controller.publish.work import Work
+from triptych.core.compile import Change, Compiler, Scope, split_delta
+from triptych.core.tables import Delta
+from triptych.errors import NotFoundError
+from triptych.wire.messages import FactsUpdate, Refused, Report
+
+_log = structlog.get_logger(__name__)
+
+
+class Source(Protocol):
+    """Where changes come from; the mirror is one."""
+
+    @property
+    def compiler(self) -> Compiler:
+        """The rows, and what the last change was."""
+        ...
+
+    @property
+    def revision(self) -> int:
+        """The store's revision up to which everything is in `compiler`."""
+        ...
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Be told of each change, right after the compiler took it."""
+        ...
+
+    async def reached(self, revision: int) -> None:
+        """Return once everything up to a revision is in."""
+        ...
+
+
+class Publisher:
+    """The desk of all sessions. `join` opens a session for a host; the caller moves its messages."""
+
+    def __init__(self, source: Source, *, metrics: Metrics | None = None, now: Callable[[], float] = time.monotonic):
+        self.work = Work()
+        self.metrics = metrics or Metrics()
+        self._source = source
+        self._now = now
+        self._compiler = source.compiler
+        self._audience = Audience()
+        self._logs: dict[Scope, ScopeLog] = {}
+        self._sessions: dict[str, Session] = {}
+        self._reports: dict[str, Report] = {}
+        self._refused: dict[str, tuple[Refused, ...]] = {}
+        self._progress = Progress(self._is_live, now)
+        self._lingering = Lingering()
+        self._vteps = fleet_vteps(self._compiler.declared)
+        for host in self._compiler.declared.segments_of_host:
+            self._audience.set(host, self._compiler.scopes_of_host(host))
+        self._progress.concern(source.revision, self._audience.hosts, now())
+        self._stop = source.listen(self._changed)
+
+    def close(self) -> None:
+        """Take no more changes in, and end all sessions: their agents go elsewhere, or come back."""
+        self._stop()
+        for session in tuple(self._sessions.values()):
+            session.end("the controller is stopping")
+
+    # What streams ask for.
+
+    def join(self, host: str) -> Session:
+        """A session for the agent of a host, which ends an older one; NotFoundError: no such host is declared."""
+        if ("", host) not in self._compiler.declared.hosts:
+            raise NotFoundError(f"host {host} is not declared; declare it, or give the agent the right certificate")
+        former = self._sessions.get(host)
+        if former is not None:
+            former.end("another agent of the same host has connected")
+        session = self._sessions[host] = Session(self, host)
+        self.metrics.sessions.set(len(self._sessions))
+        return session
+
+    def leave(self, session: Session) -> None:
+        """The stream of a session is over."""
+        if self._sessions.get(session.host) is session:
+            del self._sessions[session.host]
+            self.metrics.sessions.set(len(self._sessions))
+
+    # What the service asks for (controller.ports.Acks).
+
+    async def wait(self, revision: int, timeout: float) -> tuple[str, ...]:  # noqa: ASYNC109 (it answers, and does not raise)
+        """Wait until every host that a revision concerns has programmed it; who has not after `timeout` seconds."""
+        started = self._now()
+        await self._source.reached(revision)
+        return await self._progress.wait(revision, max(timeout - (self._now() - started), 0))
+
+    def hosts(self) -> Mapping[str, HostStatus]:
+        """What is known of each host that is declared, by name."""
+        return {host: self._status(host) for _, host in self._compiler.declared.hosts}
+
+    def _status(self, host: str) -> HostStatus:
+        report = self._reports.get(host)
+        plain = msgspec.to_builtins(report) if report is not None else {}
+        if host in self._refused:
+            plain["refused"] = msgspec.to_builtins(self._refused[host])
+        programmed = self._progress.revision_of(host)
+        if host in self._sessions and programmed and not self._progress.owed(host):
+            # Nothing since concerned it, so it is where the network is.
+            programmed = self._source.revision
+        return HostStatus(host, host in self._sessions, programmed, plain)
+
+    def heard(self, host: str, revision: int) -> None:
+        """A host has programmed a revision, as another controller tells."""
+        self._progress.programmed(host, revision)
+
+    # What changes bring.
+
+    def _changed(self, revision: int, _changes: tuple[Change, ...], delta: Delta) -> None:
+        started = self._now()
+        declared = self._compiler.declared
+        concern = concern_of(declared, self._compiler.former)
+        self.work.compiled_rows += self._compiler.work.rows
+        concerned: set[str] = set(concern.ports)
+        for host in concern.scopes:
+            concerned.add(host)
+            moved = self._needs(host, revision if host in concern.movers else None, started)
+            self._news(host).scopes.update(moved)
+        for scope, part in split_delta(delta).items():
+            if (log := self._logs.get(scope)) is not None:
+                log.change(revision, part, self._compiler.replaced)
+            for host in self._audience.hosts_of(scope):
+                concerned.add(host)
+                self._news(host).scopes.add(scope)
+        for host, ports in concern.ports.items():
+            self._news(host).ports.update(ports)
+        if concern.fleet:
+            self._vteps = fleet_vteps(declared)
+            concerned.update(self._audience.hosts, self._sessions)
+            for host in self._sessions:
+                self._news(host).fleet = True
+            for host in concern.configs:
+                self._news(host).itself = True
+                if ("", host) not in declared.hosts:
+                    self._forget(host)
+                    concerned.discard(host)
+        self.work.hosts += len(concerned)
+        self._progress.concern(revision, concerned, started)
+        for host in concerned:
+            if (session := self._sessions.get(host)) is not None:
+                session.wake()
+        self.metrics.revision.set(revision)
+
+    def _news(self, host: str) -> News:
+        """The news of a host's session; of none, news that nobody reads."""
+        session = self._sessions.get(host)
+        return session.news if session is not None else News()
+
+    def _needs(self, host: str, moved_at: int | None, now: float) -> frozenset[Scope]:
+        """Look again what a host needs; the scopes that came or went. `moved_at`: a port left it for another host."""
+        needed = self._compiler.scopes_of_host(host)
+        if moved_at is not None:
+            self._lingering.keep(host, self._audience.scopes_of(host) - needed, moved_at, now)
+        gained, lost = self._audience.set(host, needed | self._lingering.scopes_of(host))
+        for scope in lost:
+            if not self._audience.hosts_of(scope):
+                self._logs.pop(scope, None)
+        return gained | lost
+
+    def _is_live(self, revision: int, seconds: float) -> None:
+        self.metrics.programming.observe(seconds)
+        self._release(self._lingering.settled(revision))
+
+    def sweep(self) -> None:
+        """Let go of what waited too long for a host that never acknowledges. To be called every few seconds."""
+        self._release(self._lingering.expired(self._now()))
+
+    def _release(self, hosts: set[str]) -> None:
+        for host in hosts:
+            self._news(host).scopes.update(self._needs(host, None, self._now()))
+            if (session := self._sessions.get(host)) is not None:
+                session.wake()
+
+    def _forget(self, host: str) -> None:
+        self._progress.forget(host)
+        self._reports.pop(host, None)
+        self._refused.pop(host, None)
+        if (session := self._sessions.get(host)) is not None:
+            session.end("the host is declared no longer")
+
+    # What sessions ask for (session.Desk).
+
+    @property
+    def revision(self) -> int:
+        """The store's revision that rows are at."""
+        return self._source.revision
+
+    def scopes_of(self, host: str) -> frozenset[Scope]:
+        """What a host is to have."""
+        return self._audience.scopes_of(host)
+
+    def _log_of(self, scope: Scope) -> ScopeLog:
+        log = self._logs.get(scope)
+        if log is None:
+            log = self._logs[scope] = ScopeLog(
+                scope, self._source.revision, lambda: self._compiler.scope(scope), self.work
+            )
+        return log
+
+    def updates(self, scope: Scope, base: int | None) -> Encoded:
+        """What leads from a revision of a scope to now."""
+        return self._log_of(scope).updates(base)
+
+    def removal(self, scope: Scope) -> Encoded:
+        """The end of a scope."""
+        return encode_remove(scope, self._source.revision)
+
+    def stands_at(self, scope: Scope, digest: int) -> int | None:
+        """The revision at which a scope that somebody needs had a digest."""
+        return self._log_of(scope).revision_with(digest)
+
+    def revision_of(self, scope: Scope) -> int:
+        """The revision that last changed a scope."""
+        return self._log_of(scope).revision
+
+    def facts(self, host: str, news: News) -> FactsUpdate:
+        """What a host is told besides rows."""
+        return changed_facts(
+            self._compiler.declared,
+            host,
+            ports=None if news.everything else news.ports,
+            vteps=self._vteps if news.everything or news.fleet else None,
+            config=news.everything or news.itself,
+        )
+
+    def sent(self, message: bytes) -> None:
+        """Count a message."""
+        self.work.messages += 1
+        self.work.message_bytes += len(message)
+        self.metrics.batches.inc()
+        self.metrics.bytes.inc(len(message))
+
+    def programmed(self, session: Session, revision: int, refused: tuple[Refused, ...]) -> None:
+        """An agent has everything up to a revision in its data plane, but for what was refused."""
+        if refused:
+            _log.warning("rows refused", host=session.host, refused=msgspec.to_builtins(refused))
+            self._refused[session.host] = refused
+        else:
+            self._refused.pop(session.host, None)
+        self._progress.programmed(session.host, revision)
+
+    def lost(self, session: Session, scopes: int) -> None:
+        """An agent asked for scopes anew."""
+        _log.warning("scopes asked for anew", host=session.host, scopes=scopes)
+        self.metrics.resyncs.inc(scopes)
+
+    def reported(self, session: Session, report: Report) -> None:
+        """How a host fares; the last word counts."""
+        self._reports[session.host] = report

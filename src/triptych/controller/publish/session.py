@@ -1,0 +1,238 @@
+"""One agent's stream, without the stream: what it says comes in, what it is sent goes out.
+
+A session remembers where its agent stands (a revision per scope), what is news for it,
+and which rounds it has not acknowledged; never rows. While `WINDOW` rounds are under way
+nothing more is made for it, and what happens meanwhile is one round later: so a slow
+agent gets the latest values, costs a bounded amount of memory, and delays nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+from triptych.controller.publish.encode import Encoded
+from triptych.core.compile import Scope
+from triptych.core.compile.lookup import Id
+from triptych.errors import WireError
+from triptych.wire.convert import encode_batch
+from triptych.wire.digest import read_digest
+from triptych.wire.limits import BATCH_BYTES
+from triptych.wire.messages import Ack, FactsUpdate, FromAgent, Hello, Refused, Report, Resync
+
+WINDOW = 2
+"""Rounds sent and not acknowledged: one is programmed while the next one travels."""
+
+
+class Desk(Protocol):
+    """What a session asks of its publisher."""
+
+    @property
+    def revision(self) -> int:
+        """The store's revision that rows are at."""
+        ...
+
+    def scopes_of(self, host: str) -> frozenset[Scope]:
+        """What a host is to have."""
+        ...
+
+    def updates(self, scope: Scope, base: int | None) -> Encoded:
+        """What leads from a revision of a scope (None: from nothing) to now."""
+        ...
+
+    def removal(self, scope: Scope) -> Encoded:
+        """The end of a scope."""
+        ...
+
+    def stands_at(self, scope: Scope, digest: int) -> int | None:
+        """The revision at which a scope had a digest, if that is known."""
+        ...
+
+    def revision_of(self, scope: Scope) -> int:
+        """The revision that last changed a scope."""
+        ...
+
+    def facts(self, host: str, news: News) -> FactsUpdate | None:
+        """What a host is told besides rows."""
+        ...
+
+    def sent(self, message: bytes) -> None:
+        """Count a message."""
+        ...
+
+    def programmed(self, session: Session, revision: int, refused: tuple[Refused, ...]) -> None:
+        """The agent has everything up to a revision in its data plane."""
+        ...
+
+    def lost(self, session: Session, scopes: int) -> None:
+        """The agent asked for scopes anew."""
+        ...
+
+    def reported(self, session: Session, report: Report) -> None:
+        """The agent says how it fares."""
+        ...
+
+
+class News:
+    """What is new for a host since its last round, by name only."""
+
+    __slots__ = ("everything", "fleet", "itself", "ports", "scopes")
+
+    def __init__(self) -> None:
+        self.everything = False
+        self.fleet = False
+        self.itself = False
+        self.ports: set[Id] = set()
+        self.scopes: set[Scope] = set()
+
+    def __bool__(self) -> bool:
+        return self.everything or self.has_facts or bool(self.scopes)
+
+    @property
+    def has_facts(self) -> bool:
+        """Whether anything besides rows is new."""
+        return self.everything or self.fleet or self.itself or bool(self.ports)
+
+
+class _Round(NamedTuple):
+    sequence: int
+    revision: int
+
+
+class Session:
+    """An agent that is connected. `end` is called, with a reason, when its stream is to end."""
+
+    def __init__(self, desk: Desk, host: str) -> None:
+        self.host = host
+        self.news = News()
+        self.agent_version: str | None = None
+        self.reason = ""
+        self._desk = desk
+        self._stands: dict[Scope, int] = {}
+        self._sequence = 0
+        self._under_way: deque[_Round] = deque()
+        # Rounds up to this one were made before the agent lost a scope: they prove nothing.
+        self._void_until = 0
+        self.over = asyncio.Event()
+        """Set when the stream is to end."""
+        self._wake = asyncio.Event()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the stream is to end."""
+        return self.over.is_set()
+
+    def end(self, reason: str) -> None:
+        """Let the stream end, and tell why."""
+        self.reason = self.reason or reason
+        self.over.set()
+        self._wake.set()
+
+    def wake(self) -> None:
+        """There is news."""
+        self._wake.set()
+
+    def receive(self, message: FromAgent) -> None:
+        """Take in what the agent says; WireError when no honest agent would say it now."""
+        if isinstance(message, Hello) != (self.agent_version is None):
+            raise WireError("the first message of an agent, and no other, is a Hello")
+        match message:
+            case Hello():
+                self._greet(message)
+            case Ack():
+                self._acknowledge(message)
+            case Resync():
+                self._lose(message.scopes)
+            case Report():
+                self._desk.reported(self, message)
+
+    async def outgoing(self) -> AsyncIterator[bytes]:
+        """The messages for the agent, made when it can take them; ends when the session does."""
+        while not self.ended:
+            await self._wake.wait()
+            self._wake.clear()
+            sent = True
+            while sent and not self.ended:
+                sent = False
+                for message in self.next_round():
+                    sent = True
+                    yield message
+
+    def next_round(self) -> Iterator[bytes]:
+        """The messages of the next round; none while the agent owes `WINDOW` acknowledgements, or nothing is new."""
+        if self.news and self.agent_version is not None and len(self._under_way) < WINDOW:
+            yield from self._compose()
+
+    def _compose(self) -> Iterator[bytes]:
+        first = self.news.everything
+        news, self.news = self.news, News()
+        revision = self._desk.revision
+        facts = self._desk.facts(self.host, news) if news.has_facts else None
+        updates = self._updates(news)
+        if not (first or updates or facts is not None):
+            return
+        start = self._sequence
+        batches = list(_packed(updates))
+        self._sequence += len(batches)
+        self._under_way.append(_Round(self._sequence, revision))
+        for number, batch in enumerate(batches, start=1):
+            more = number < len(batches)
+            message = encode_batch(start + number, revision, batch, None if more else facts, more)
+            self._desk.sent(message)
+            yield message
+
+    def _updates(self, news: News) -> list[bytes]:
+        wanted = self._desk.scopes_of(self.host)
+        updates: list[bytes] = []
+        for scope in (wanted | self._stands.keys()) if news.everything else news.scopes:
+            if scope in wanted:
+                updates += self._desk.updates(scope, self._stands.get(scope))
+                self._stands[scope] = self._desk.revision_of(scope)
+            elif self._stands.pop(scope, None) is not None:
+                updates += self._desk.removal(scope)
+        return updates
+
+    def _greet(self, hello: Hello) -> None:
+        self.agent_version = hello.agent_version
+        wanted = self._desk.scopes_of(self.host)
+        for state in hello.scopes:
+            if state.scope not in wanted:
+                # It holds something, whatever that is; only a removal is due.
+                self._stands[state.scope] = 0
+            elif (found := self._desk.stands_at(state.scope, read_digest(state.digest))) is not None:
+                self._stands[state.scope] = found
+        self.news.everything = True
+        self.wake()
+
+    def _acknowledge(self, ack: Ack) -> None:
+        if not any(item.sequence == ack.sequence for item in self._under_way):
+            raise WireError(f"an Ack of round {ack.sequence}, which was not sent or was acknowledged before")
+        while self._under_way:
+            done = self._under_way.popleft()
+            if done.sequence == ack.sequence:
+                if done.sequence > self._void_until:
+                    self._desk.programmed(self, done.revision, ack.refused)
+                break
+        self.wake()
+
+    def _lose(self, scopes: Iterable[Scope]) -> None:
+        lost = [scope for scope in scopes if self._stands.pop(scope, None) is not None]
+        self.news.scopes.update(lost)
+        self._void_until = self._sequence
+        self._desk.lost(self, len(lost))
+        self.wake()
+
+
+def _packed(updates: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """The updates in lists that fit a message; at least one list."""
+    batch: list[bytes] = []
+    room = BATCH_BYTES
+    for update in updates:
+        if batch and len(update) > room:
+            yield batch
+            batch, room = [], BATCH_BYTES
+        batch.append(update)
+        room -= len(update)
+    yield batch
