@@ -163,8 +163,15 @@ class Claims(Protocol):
 class Southbound(Protocol):
     """The way to a controller: rows and facts come, reports go, ports are asked for."""
 
-    held: Held
-    claims: Claims
+    @property
+    def held(self) -> Held:
+        """What it brings up to date."""
+        ...
+
+    @property
+    def claims(self) -> Claims:
+        """Where ports are asked for."""
+        ...
 
     @property
     def connected(self) -> bool:

@@ -139,7 +139,6 @@ class Agent:
 
     async def _status(self) -> StatusReply:
         status, totals = await self._reconciler.status(), self._reconciler.totals
-        last = totals.last
         return StatusReply(
             host=self._config.host,
             version=__version__,
@@ -154,7 +153,7 @@ class Agent:
             refused=[f"{item.rows} rows of {item.table}: {item.message}" for item in status.applied.refused],
             audits=totals.audits,
             drift=totals.drift,
-            drifted=[f"{item.fault.value}: {item.row}" for item in last.samples] if last is not None else [],
+            drifted=[f"{item.fault.value}: {item.row}" for item in totals.samples],
             errors=list(status.errors),
         )
 

@@ -20,7 +20,7 @@ from triptych.core.addresses import Mac
 from triptych.core.model import Network, Router, Segment, Tenant
 from triptych.drivers.fake import FakeDriver, FakeKernel
 from triptych.testing.clock import ManualClock
-from triptych.testing.southbound import ScriptedController
+from triptych.testing.scripted import ScriptedController
 from triptych.testing.words import host, port, route, subnet
 
 T = TypeVar("T")
@@ -117,6 +117,16 @@ class HostWorld:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+
+    async def audit(self) -> None:
+        """Time passes until the data plane has been audited once more."""
+        before = self.kernel.calls["load"]
+
+        def audited() -> bool:
+            self.clock.advance(self.config.audit_seconds)
+            return self.kernel.calls["load"] > before
+
+        await until(audited)
 
     async def ask(self, call: Callable[[LocalAgent], T]) -> T:
         """What a program on this machine gets for an answer."""

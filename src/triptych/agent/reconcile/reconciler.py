@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 from triptych.agent.contract import Batch, HostFacts, PortStatus, Programmed, Saved, ScopeImage
 from triptych.agent.reconcile.begin import Beginning
 from triptych.agent.reconcile.plane import Changes, Plane, PlaneStatus
-from triptych.agent.reconcile.rows import Audit
+from triptych.agent.reconcile.rows import Audit, Drift
 from triptych.agent.reconcile.worker import Worker
 from triptych.core.verdicts import Event
 from triptych.drivers.base import Capability, DropCount
@@ -27,7 +27,8 @@ class Totals:
 
     def __init__(self) -> None:
         self.audits = self.missing = self.changed = self.foreign = 0
-        self.last: Audit | None = None
+        self.samples: tuple[Drift, ...] = ()
+        """Of the last audit that found any."""
 
     def add(self, audit: Audit) -> None:
         """Count one."""
@@ -35,7 +36,7 @@ class Totals:
         self.missing += audit.missing
         self.changed += audit.changed
         self.foreign += audit.foreign
-        self.last = audit
+        self.samples = audit.samples or self.samples
 
     @property
     def drift(self) -> int:

@@ -77,7 +77,8 @@ class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
 class StatusReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="reply", tag="status"):
     """The answer to `status`. `revision` is the store's that is programmed; `rows` are by table.
 
-    `connected`: a controller is heard now; `complete`: one has said everything since the agent started.
+    `drifted` are rows of the last audit that found any wrong. `connected`: a controller is
+    heard now; `complete`: one has said everything since the agent started.
     """
 
     host: str

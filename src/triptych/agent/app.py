@@ -1,0 +1,183 @@
+"""The process of an agent: configuration, the choice of driver and controller, signals.
+
+SIGTERM and SIGINT end it and change nothing in the data plane. SIGHUP reads the
+configuration again: a wrong one is logged and the running one stays; a right one takes
+the place of the running one, which lets go of the data plane first, so that any field may
+have changed and no packet is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from structlog.typing import FilteringBoundLogger
+
+from triptych import __version__
+from triptych.agent import config as configuration
+from triptych.agent.alone import Alone
+from triptych.agent.clock import SystemClock
+from triptych.agent.config import AgentConfig
+from triptych.agent.contract import Southbound
+from triptych.agent.daemon import Agent, MakeDriver
+from triptych.agent.logs import configure
+from triptych.agent.metrics import AgentCollector, Measured
+from triptych.agent.notify import notify
+from triptych.errors import EnvironmentError_, InputError, TriptychError
+from triptych.kernel.linkevents import LinkEvents
+
+SCRAPE_SECONDS = 10.0
+"""How long a scrape may take."""
+
+Choose = Callable[[AgentConfig], Southbound]
+
+
+def make_driver(config: AgentConfig) -> MakeDriver:
+    """How to make the driver that is configured."""
+    if config.driver == "sim":
+        from triptych.drivers.sim import SimDriver, SimKernel
+
+        kernel = SimKernel()
+        return lambda plane: SimDriver(plane, kernel)
+    from triptych.drivers.ebpf import EbpfDriver
+    from triptych.drivers.ebpf.driver import PIN_DIR
+
+    return lambda plane: EbpfDriver(
+        plane, netns=config.netns, pin_dir=config.pin_dir or PIN_DIR, underlay=config.underlay
+    )
+
+
+def make_southbound(config: AgentConfig) -> Southbound:
+    """The way to the controllers that are configured. InputError when a file of TLS cannot be read."""
+    if not config.controllers or config.tls is None:
+        return Alone()
+    from triptych.agent.sync import SyncClient, Tls
+
+    files = config.tls
+    tls = Tls(_read(files.authority), _read(files.key), _read(files.certificate))
+    return SyncClient(config.controllers, tls, version=__version__)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"tls: {path} cannot be read: {error.strerror}; issue it with triptych pki") from error
+
+
+async def run(path: Path, choose: Choose = make_southbound) -> None:
+    """Be the agent that a file configures, until a signal ends it.
+
+    Raises TriptychError when it cannot begin, and ExceptionGroup when one of its tasks failed.
+    """
+    signals = _Signals()
+    former: AgentConfig | None = None
+    config: AgentConfig | None = configuration.read(path)
+    while config is not None:
+        log = configure(config.log_level, config.log_format)
+        begun = False
+        try:
+            async with _running(config, choose, log) as task:
+                begun = True
+                notify("READY=1")
+                former, config = config, await _next(path, task, signals, log)
+                notify("RELOADING=1" if config is not None else "STOPPING=1")
+        except TriptychError as error:
+            if begun or former is None:
+                raise
+            log.error("reload failed", message=str(error), remedy="the former configuration runs on")
+            config, former = former, None
+
+
+class _Signals:
+    """What a person or the service manager asked for."""
+
+    def __init__(self) -> None:
+        self.stop, self.reload = asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+
+
+async def _next(
+    path: Path, task: asyncio.Task[None], signals: _Signals, log: FilteringBoundLogger
+) -> AgentConfig | None:
+    """The configuration to run with next; None to end, also when the agent has failed."""
+    while True:
+        waits = [asyncio.create_task(event.wait()) for event in (signals.stop, signals.reload)]
+        await asyncio.wait([task, *waits], return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if task.done() or signals.stop.is_set():
+            return None
+        signals.reload.clear()
+        try:
+            again = configuration.read(path)
+            log.info("reloading")
+            return again
+        except InputError as error:
+            log.error("reload refused", message=str(error))
+
+
+@asynccontextmanager
+async def _running(config: AgentConfig, choose: Choose, log: FilteringBoundLogger) -> AsyncIterator[asyncio.Task[None]]:
+    """The agent at work; at the end it is stopped."""
+    southbound = choose(config)
+    async with AsyncExitStack() as stack:
+        links = stack.enter_context(LinkEvents(config.netns))
+        agent = await stack.enter_async_context(
+            Agent(config, make_driver(config), southbound, links, SystemClock(), log)
+        )
+        if config.metrics_port:
+            # A scrape that is being answered needs the event loop until it is done.
+            stack.push_async_callback(asyncio.to_thread, _serve_metrics(agent, config.metrics_port))
+        task = asyncio.create_task(agent.run())
+        try:
+            yield task
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+def _serve_metrics(agent: Agent, port: int) -> Callable[[], None]:
+    """Serve metrics on loopback; how to stop that."""
+    from prometheus_client import CollectorRegistry, start_http_server
+
+    loop = asyncio.get_running_loop()
+
+    def measure() -> Measured:
+        return asyncio.run_coroutine_threadsafe(agent.measure(), loop).result(SCRAPE_SECONDS)
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(AgentCollector(measure))
+    try:
+        server, thread = start_http_server(port, "127.0.0.1", registry)
+    except OSError as error:
+        raise EnvironmentError_(f"metrics_port {port}: {error.strerror}; choose another") from error
+
+    def close() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return close
+
+
+def main(config: Annotated[Path, typer.Option("--config", help="The agent's TOML file.")] = configuration.PATH) -> None:
+    """Keep this host's data plane as its controllers say."""
+    try:
+        asyncio.run(run(config))
+    except TriptychError as error:
+        sys.stderr.write(f"triptych agent: {error}\n")
+        raise SystemExit(1) from None
+    except ExceptionGroup as failed:
+        configure("error", "json").error("failed", exc_info=failed)
+        raise SystemExit(1) from None
