@@ -82,11 +82,18 @@ def read(path: Path) -> AgentConfig:
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text: {error}") from error
     try:
-        config = msgspec.convert(tomllib.loads(text), AgentConfig, strict=True)
+        config = msgspec.convert(tomllib.loads(text), AgentConfig, dec_hook=_value)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise InputError(f"{path}: {error}") from error
     check(config, str(path))
     return config
+
+
+def _value(kind: type, value: object) -> object:
+    """A value of a type that TOML does not have."""
+    if kind is Path and isinstance(value, str) and value.startswith("/"):
+        return Path(value)
+    raise ValueError(f"Expected an absolute path, got {value!r}")
 
 
 def check(config: AgentConfig, where: str) -> None:
