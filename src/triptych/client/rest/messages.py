@@ -7,16 +7,9 @@ command line prints: a document is DESIGN section 3's, a trace `triptych.core.fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-
-Item = Mapping[str, Any]
-"""An object as its document item, with everything allocated, and its `revision` beside it."""
-
-Row = Mapping[str, Any]
-"""One row of a table as `triptych tables -o json` prints it."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -28,56 +21,64 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class ObjectChange(msgspec.Struct, frozen=True):
-    """What happens to one object: `action` is created, changed, deleted or unchanged.
+    """What happens to one object: `action` is created, changed or deleted.
 
-    `kind` is a list of a document (`ports`), `tenant` is "" for hosts and tenants. `before`
-    and `after` are document items; null where there is none.
+    `kind` is a list of a document (`ports`), `tenant` is "" for hosts and tenants. `fields`
+    of a changed object are those that differ.
     """
 
-    action: str
     kind: str
     tenant: str
     name: str
-    before: dict[str, Any] | None = None
-    after: dict[str, Any] | None = None
+    action: str
+    fields: list[str] = []
 
 
-class Live(msgspec.Struct, frozen=True):
-    """Whether a revision is programmed everywhere: `waited` seconds for, `behind` are the hosts that are not there."""
-
-    live: bool
-    behind: list[str] = []
-
-
-class Applied(msgspec.Struct, frozen=True):
-    """A write took effect at `revision`. `live` is there when it was asked to wait."""
+class Written(msgspec.Struct, frozen=True):
+    """A write took effect at `revision`. `laggards` are hosts that had not programmed it in time (null: no wait)."""
 
     revision: int
-    changes: list[ObjectChange] = []
-    live: Live | None = None
+    objects: list[ObjectChange] = []
+    laggards: list[str] | None = None
 
 
-class RowChanges(msgspec.Struct, frozen=True):
-    """Rows of one table that come, change and go; a changed row as it becomes."""
+class TableCounts(msgspec.Struct, frozen=True):
+    """Rows of one table that come, differ and go."""
+
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+
+
+class ChangedRow(msgspec.Struct, frozen=True):
+    """A row that stays with another value."""
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+class TableRows(msgspec.Struct, frozen=True):
+    """The rows of one table that come, differ and go."""
 
     added: list[dict[str, Any]] = []
-    changed: list[dict[str, Any]] = []
+    changed: list[ChangedRow] = []
     removed: list[dict[str, Any]] = []
 
 
-class HostChanges(msgspec.Struct, frozen=True):
-    """The rows that change on one host, by table."""
-
-    host: str
-    tables: dict[str, RowChanges] = {}
-
-
 class Plan(msgspec.Struct, frozen=True):
-    """What an apply would do at `revision`: to objects, and to the rows of each host concerned."""
+    """What an apply would do at `revision`.
+
+    `rows` are those of the network, each once, or those of one host when it was asked for one;
+    `counts` say how many they are. `truncated`: more rows change than are listed. `hosts` has
+    every host whose rows change.
+    """
 
     revision: int
-    changes: list[ObjectChange] = []
-    hosts: list[HostChanges] = []
+    objects: list[ObjectChange] = []
+    counts: dict[str, TableCounts] = {}
+    rows: dict[str, TableRows] = {}
+    truncated: bool = False
+    hosts: dict[str, dict[str, TableCounts]] = {}
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -1,0 +1,130 @@
+"""What a client does with calls, written once: attempts, pages, and watches that go on.
+
+It awaits a `Wire`, which alone sends, receives and sleeps. With one that really waits this
+is the asyncio client. With one that blocks instead, its coroutines never suspend, and
+`finish` runs them to their end without a loop: that is the blocking client.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
+from contextlib import aclosing
+from typing import Any, Protocol, TypeVar
+
+from triptych.client.rest.call import Answer, Call, Pages
+from triptych.client.rest.messages import Event
+from triptych.client.rest.problems import error_of
+from triptych.client.rest.retry import Lost, Outcome, Retry
+from triptych.client.rest.watching import Watching
+from triptych.errors import ControllerUnavailableError, OutcomeUnknownError, TriptychError
+
+T = TypeVar("T")
+
+
+class Wire(Protocol):
+    """Sends calls, once each."""
+
+    async def request(self, call: Call[Any]) -> Outcome:
+        """The answer to a call, or that there was none."""
+        ...
+
+    def stream(self, call: Call[Any]) -> AsyncGenerator[bytes | Answer | Lost, None]:
+        """The answer's body piece by piece as it comes, and last how it ended; a refusal comes as that alone."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Pause."""
+        ...
+
+
+class Session:
+    """Calls over one wire."""
+
+    def __init__(self, wire: Wire, retry: Retry, chance: Callable[[], float] = random.random) -> None:
+        self._wire = wire
+        self._retry = retry
+        self._chance = chance
+
+    async def send(self, call: Call[T]) -> T:
+        """The result of a call, after as many attempts as it may have.
+
+        Raises what the controller refused it with, ControllerUnavailableError when none answers,
+        and OutcomeUnknownError when it may have been done and only the answer is lost.
+        """
+        attempt = 1
+        while True:
+            outcome = await self._wire.request(call)
+            if isinstance(outcome, Answer) and outcome.status < 300:
+                return call.read(outcome)
+            pause = self._retry.pause(call, attempt, outcome, self._chance())
+            if pause is None:
+                raise failure(call, outcome)
+            await self._wire.sleep(pause)
+            attempt += 1
+
+    async def items(self, pages: Pages[T]) -> AsyncGenerator[Any, None]:
+        """Every item of a listing; a page is asked for when the one before is used up."""
+        call: Call[T] | None = pages.first
+        while call is not None:
+            page = await self.send(call)
+            for item in pages.items(page):
+                yield item
+            call = pages.after(page)
+
+    async def watch(self, revision: int | None, query: Mapping[str, str]) -> AsyncGenerator[Event, None]:
+        """Every change after a revision (None: from now on); what ends it is an exception."""
+        watching = Watching(revision, query)
+        failures = 0
+        while True:
+            call = watching.call()
+            outcome: Outcome = Lost("the controller said nothing")
+            # Closed here: who leaves a watch in the middle hangs up at once.
+            async with aclosing(self._wire.stream(call)) as parts:
+                async for part in parts:
+                    if not isinstance(part, bytes):
+                        outcome = part
+                        continue
+                    failures = 0
+                    for event in watching.take(part):
+                        yield event
+            if isinstance(outcome, Answer) and outcome.status < 300:
+                outcome = Lost("the controller ended the watch")
+            failures += 1
+            pause = self._retry.pause(call, failures, outcome, self._chance())
+            if pause is None:
+                raise failure(call, outcome)
+            await self._wire.sleep(max(pause, watching.pause))
+
+
+def failure(call: Call[Any], outcome: Outcome) -> TriptychError:
+    """The exception for an outcome after which nothing more is tried."""
+    if isinstance(outcome, Answer):
+        return error_of(outcome)
+    if outcome.sent and not call.repeatable:
+        return OutcomeUnknownError(f"{outcome.message}; it may have been done: look before trying again")
+    return ControllerUnavailableError(outcome.message)
+
+
+def finish(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that never suspends, because whatever it awaits blocks instead."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    coroutine.close()
+    raise RuntimeError("the wire of a blocking client has waited for a loop")
+
+
+def drain(items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
+    """The items of an asynchronous generator that never suspends; closing this closes that."""
+    try:
+        while True:
+            try:
+                item = finish(items.__anext__())
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        finish(items.aclose())

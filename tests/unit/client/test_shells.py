@@ -1,0 +1,205 @@
+"""The blocking and the asyncio client against a real server on loopback: both must do the same."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from triptych.client.rest import AsyncClient, Client, Retry, Server, api
+from triptych.client.rest.messages import Event, NewToken, Status
+from triptych.core.model import Key, Kind
+from triptych.errors import (
+    ControllerUnavailableError,
+    NotFoundError,
+    OutcomeUnknownError,
+    UnauthenticatedError,
+    WireError,
+)
+from triptych.testing.rest import UNFORESEEN, FakeController, Reply, Request, problem, serving
+
+QUICK = Retry(attempts=4, first=0.001, longest=0.002)
+PORT = Key(Kind.PORT, "acme", "web-1")
+STATUS = {"version": "1", "revision": 5, "unheard_of": True}
+
+Do = Callable[[Any], Any]
+
+
+def blocking(server: Server, call: Do) -> Any:
+    """What `call(client)` gives with the blocking client: a result, or the first items of an iterator."""
+    with Client(server, retry=QUICK) as client:
+        result = call(client)
+        return list(result) if hasattr(result, "__next__") else result
+
+
+def awaiting(server: Server, call: Do) -> Any:
+    """The same with the asyncio client."""
+
+    async def run() -> Any:
+        async with AsyncClient(server, retry=QUICK) as client:
+            result = call(client)
+            if isinstance(result, Coroutine):
+                return await result
+            return [item async for item in result]
+
+    return asyncio.run(run())
+
+
+@pytest.fixture(params=[blocking, awaiting])
+def ask(request: pytest.FixtureRequest) -> Callable[[Server, Do], Any]:
+    """One of the two clients."""
+    chosen: Callable[[Server, Do], Any] = request.param
+    return chosen
+
+
+Ask = Callable[[Server, Do], Any]
+
+
+def in_turn(*replies: Reply) -> Callable[[Request], Reply]:
+    """A script that answers one after the other, whatever is asked."""
+    left = list(replies)
+    return lambda _: left.pop(0) if left else UNFORESEEN
+
+
+def server(fake: FakeController) -> Server:
+    """How to ask it."""
+    return Server(fake.url, "t0k")
+
+
+def test_a_call_is_one_request_with_the_token(ask: Ask) -> None:
+    """A call sends the method, the path and the token once, and reads the answer, unknown members aside."""
+    with serving(in_turn(Reply(200, STATUS))) as fake:
+        assert ask(server(fake), lambda client: client.send(api.status())) == Status("1", 5)
+    (request,) = fake.requests
+    assert (request.method, request.path, request.headers["authorization"]) == ("GET", "/v1/status", "Bearer t0k")
+
+
+def test_a_write_carries_its_conditions(ask: Ask) -> None:
+    """A put has its object as body, how long to wait in the query and the tag as If-Match."""
+    fields = {"tenant": "acme", "name": "web-1", "segment": "web"}
+    with serving(in_turn(Reply(200, {"revision": 9, "laggards": ["h2"]}))) as fake:
+        done = ask(server(fake), lambda client: client.send(api.put(PORT, fields, etag='"8"', wait=2.5)))
+    (request,) = fake.requests
+    assert (request.method, request.path, request.query) == ("PUT", "/v1/ports/acme/web-1", {"wait": "2.5"})
+    assert (request.body, request.headers["if-match"]) == (fields, '"8"')
+    assert (done.revision, done.laggards) == (9, ["h2"])
+
+
+def test_a_refusal_is_raised_at_once(ask: Ask) -> None:
+    """What the controller refuses is not asked again."""
+    with (
+        serving(in_turn(problem(404, "not-found", "port acme/web-1: is not declared"))) as fake,
+        pytest.raises(NotFoundError, match="is not declared"),
+    ):
+        ask(server(fake), lambda client: client.send(api.get(PORT)))
+    assert len(fake.requests) == 1
+
+
+def test_what_is_lost_is_asked_again(ask: Ask) -> None:
+    """A connection that breaks and a controller that is busy are two attempts; the third brings the answer."""
+    replies = (Reply(hang_up=True), problem(503, "unavailable", "starting"), Reply(200, STATUS))
+    with serving(in_turn(*replies)) as fake:
+        assert ask(server(fake), lambda client: client.send(api.status())).revision == 5
+    assert len(fake.requests) == 3
+
+
+def test_what_must_be_done_once_is_not_repeated_blindly(ask: Ask) -> None:
+    """A token whose making was not answered may exist: said so, not made again."""
+    with (
+        serving(in_turn(Reply(hang_up=True))) as fake,
+        pytest.raises(OutcomeUnknownError, match="it may have been done"),
+    ):
+        ask(server(fake), lambda client: client.send(api.create_token(NewToken("ci", "operator"))))
+    assert len(fake.requests) == 1
+
+
+def test_nobody_there_is_one_sentence(ask: Ask) -> None:
+    """Where nothing listens, the error names the address and says what to look at."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(ControllerUnavailableError) as caught:
+        ask(Server(f"http://127.0.0.1:{port}"), lambda client: client.send(api.status()))
+    assert str(caught.value).startswith(f"controller http://127.0.0.1:{port}: ")
+    assert str(caught.value).endswith("; is it running and reachable?")
+
+
+def test_an_answer_of_another_form_is_refused(ask: Ask) -> None:
+    """An answer that is not what was asked for is an error of the wire, not a crash."""
+    with (
+        serving(in_turn(Reply(200, {"version": 1, "revision": "?"}))) as fake,
+        pytest.raises(WireError, match="not what this client knows"),
+    ):
+        ask(server(fake), lambda client: client.send(api.status()))
+
+
+def test_listings_come_page_by_page(ask: Ask) -> None:
+    """Items of all pages in order; a cursor of one page asks for the next, filters stay."""
+
+    def pages(request: Request) -> Reply:
+        number = int(request.query.get("after", "0"))
+        items = [{"name": f"p{number}{place}"} for place in range(2)]
+        return Reply(200, {"items": items, "revision": 3, "next": str(number + 1) if number < 2 else ""})
+
+    with serving(pages) as fake:
+        found = ask(server(fake), lambda client: client.items(api.listing(Kind.PORT, {"tenant": "acme"})))
+    assert [item["name"] for item in found] == ["p00", "p01", "p10", "p11", "p20", "p21"]
+    assert [request.query["tenant"] for request in fake.requests] == ["acme"] * 3
+
+
+def changed(revision: int, name: str, *, last: bool = True) -> bytes:
+    """One change as it is streamed."""
+    mark = f"id: {revision}\n" if last else ""
+    data = f'{{"action": "created", "revision": {revision}, "kind": "ports", "tenant": "a", "name": "{name}"}}'
+    return f"{mark}event: created\ndata: {data}\n\n".encode()
+
+
+def event(revision: int, name: str) -> Event:
+    """The same as it is given."""
+    return Event("created", revision, "ports", "a", name)
+
+
+def test_a_watch_goes_on_after_a_break(ask: Ask) -> None:
+    """Broken streams and a busy controller cost no change: it is asked for what follows the last whole revision."""
+    script = in_turn(
+        Reply(200, headers={"content-type": "text/event-stream"}, pieces=(changed(4, "p"), changed(5, "q")[:20])),
+        Reply(hang_up=True),
+        problem(503, "unavailable", "restarting"),
+        Reply(200, pieces=(changed(5, "q", last=False), changed(5, "r"), changed(6, "s"))),
+        problem(401, "unauthenticated", "the token was revoked"),
+    )
+    found: list[Event] = []
+    with serving(script) as fake, pytest.raises(UnauthenticatedError, match="revoked"):
+        ask(server(fake), lambda client: collect(client, found))
+    assert found == [event(4, "p"), event(5, "q"), event(5, "r"), event(6, "s")]
+    assert [request.query.get("after") for request in fake.requests] == ["3", "4", "4", "4", "6"]
+
+
+def collect(client: Any, found: list[Event]) -> Any:
+    """Put what a watch gives into a list; what it returns is what `ask` can run."""
+    stream = client.watch(3)
+    if hasattr(stream, "__next__"):
+        # What came before the exception that ends it stays in.
+        found.extend(stream)
+        return None
+
+    async def gather() -> None:
+        async for item in stream:
+            found.append(item)
+
+    return gather()
+
+
+def test_a_watch_may_be_left() -> None:
+    """Who has seen enough of a watch closes it, and the connection with it."""
+    with (
+        serving(in_turn(Reply(200, pieces=tuple(changed(number, "p") for number in range(1, 200))))) as fake,
+        Client(server(fake), retry=QUICK) as client,
+    ):
+        stream = client.watch(0)
+        assert [item.revision for item in islice(stream, 2)] == [1, 2]
+        stream.close()
+    assert len(fake.requests) == 1
