@@ -1,37 +1,18 @@
-"""The stores that the contract suite runs over. To add one, add its bench to `BENCHES`.
-
-Tests here are coroutines; each runs in a loop of its own, within a bounded time.
-"""
+"""The stores that the contract suite runs over. To add one, add its bench to `BENCHES`."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.contract.stores.benches import EtcdBench, MemoryBench, SqliteBench, StoreBench
+from tests.contract.stores.certificates import make
+from tests.contract.stores.coroutines import pytest_pyfunc_call
 from tests.contract.stores.etcd_server import EtcdServer
 
-SECONDS = 60
-"""A test that takes longer waits for something that will not come."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a test that is a coroutine function in its own loop."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    wanted = inspect.signature(pyfuncitem.obj).parameters
-    arguments = {name: value for name, value in pyfuncitem.funcargs.items() if name in wanted}
-
-    async def bounded() -> None:
-        async with asyncio.timeout(SECONDS):
-            await pyfuncitem.obj(**arguments)
-
-    asyncio.run(bounded())
-    return True
+__all__ = ["pytest_pyfunc_call"]
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +43,9 @@ def bench(request: pytest.FixtureRequest) -> StoreBench:
     """A way to open one kind of store, empty at first."""
     name: str = request.param
     return BENCHES[name](request)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """An authority and certificates for loopback, by the names of their files."""
+    return make(tmp_path_factory.mktemp("certificates"))

@@ -212,7 +212,7 @@ class EtcdStore:
             remedy = "raise --max-request-bytes of etcd, or split it into transactions that may each stand alone"
             raise TransactionTooLargeError(weigh(txn), self.max_transaction_bytes, remedy) from error
         if error.code() is grpc.StatusCode.NOT_FOUND:
-            for lease in sorted({put.lease for put in txn.puts if put.lease}):
+            for lease in dict.fromkeys(put.lease for put in txn.puts if put.lease):
                 if (await self._ask("LeaseTimeToLive", rpc.LeaseTimeToLiveRequest(ID=lease))).TTL < 0:
                     raise LeaseNotFoundError(lease) from error
         self._refuse(error)

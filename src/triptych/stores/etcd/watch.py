@@ -61,7 +61,7 @@ async def follow(
         except grpc.aio.AioRpcError as error:
             connection.stale(error)
             reason = error.details()
-        _log.info("watch of %r broke after revision %d, connecting again: %s", prefix, seen, reason)
+        _log.warning("watch of %r broke after revision %d, connecting again: %s", prefix, seen, reason)
         await patience.wait(reason)
 
 

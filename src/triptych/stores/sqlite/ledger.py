@@ -80,7 +80,7 @@ class Ledger:
         )
         if failures:
             return Conflict(self.revision, failures)
-        for lease in {put.lease for put in txn.puts if put.lease}:
+        for lease in dict.fromkeys(put.lease for put in txn.puts if put.lease):
             if not self._connection.execute("SELECT 1 FROM leases WHERE id = ?", (lease,)).fetchone():
                 raise LeaseNotFoundError(lease)
         self._apply(txn, found)

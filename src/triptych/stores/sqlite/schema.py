@@ -44,6 +44,9 @@ MIGRATIONS: tuple[str, ...] = (
 
 VERSION = len(MIGRATIONS)
 
+_HEADER = 100
+"""Bytes of the header of every SQLite database (SQLite documentation, Database File Format)."""
+
 
 class FileLock:
     """Keeps other processes from opening the same store: `<file>.lock`, locked as long as the process lives.
@@ -85,8 +88,12 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=10
     )
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA trusted_schema = OFF")
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA trusted_schema = OFF")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -95,23 +102,23 @@ def prepare(path: Path) -> sqlite3.Connection:
 
     StoreFormatError: damaged, newer, or somebody else's. StoreUnavailableError: cannot be opened.
     """
+    # SQLite takes a file shorter than its header for an empty one, and would write over it.
+    if path.exists() and 0 < path.stat().st_size < _HEADER:
+        raise StoreFormatError(f"{path} is no store: it has {path.stat().st_size} bytes; restore a backup")
+    connection: sqlite3.Connection | None = None
     try:
         connection = connect(path)
-    except sqlite3.Error as error:
-        raise StoreUnavailableError(f"{path}: {error}; check that the folder exists and can be written") from error
-    try:
         version = checked_version(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         migrate(connection, version)
-    except sqlite3.OperationalError as error:
-        connection.close()
-        raise StoreUnavailableError(f"{path}: {error}; check that the disk has room and can be written") from error
-    except sqlite3.DatabaseError as error:
-        connection.close()
+    except (sqlite3.Error, StoreFormatError) as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, StoreFormatError):
+            raise
+        if isinstance(error, sqlite3.OperationalError):
+            raise StoreUnavailableError(f"{path}: {error}; check that it can be written and has room") from error
         raise StoreFormatError(f"{path}: {error}; restore a backup") from error
-    except StoreFormatError:
-        connection.close()
-        raise
     return connection
 
 
@@ -128,7 +135,7 @@ def checked_version(connection: sqlite3.Connection, path: Path) -> int:
         )
     complaints = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
     if complaints != ["ok"]:
-        raise StoreFormatError(f"{path} is damaged ({complaints[0]}); restore a backup")
+        raise StoreFormatError(f"{path} is damaged ({' '.join(complaints[0].split())}); restore a backup")
     return int(version)
 
 
@@ -161,10 +168,9 @@ def backup(source: Path, target: Path) -> None:
         finally:
             original.close()
             copy.close()
-        descriptor = os.open(part, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
+        _sync(part)
         part.rename(target)
+        _sync(target.parent)
     except sqlite3.Error as error:
         raise StoreUnavailableError(
             f"backup of {source} to {target}: {error}; check both paths and the room"
@@ -172,3 +178,12 @@ def backup(source: Path, target: Path) -> None:
     finally:
         for leftover in part.parent.glob(part.name + "*"):
             leftover.unlink()
+
+
+def _sync(path: Path) -> None:
+    """Put a file, or the names in a folder, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

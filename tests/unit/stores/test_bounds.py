@@ -1,0 +1,121 @@
+"""What is bounded: history, what is kept for watches, and the number of fsyncs for many commits."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from tests.contract.stores.test_watch import applied, take
+from triptych.stores.base import Event, Events, Put, Snapshot, Store, Txn, list_all
+from triptych.stores.feed import Feed
+from triptych.stores.memory import MemoryStore
+from triptych.stores.sqlite import SqliteStore
+from triptych.stores.sqlite.ledger import Ledger
+from triptych.stores.sqlite.schema import prepare
+from triptych.stores.sqlite.writer import Writer
+
+
+async def opened(kind: str, folder: Path, history: int) -> Store:
+    """A store that keeps little history."""
+    if kind == "memory":
+        return MemoryStore(history=history)
+    return await SqliteStore.open(folder / "s.db", history=history, recent=0)
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_history_is_bounded(kind: str, tmp_path: Path) -> None:
+    """Old revisions are compacted by themselves; a watch that was there for the first gets a snapshot in time."""
+    async with await opened(kind, tmp_path, history=100) as store:
+        now = 0
+        async with aclosing(store.watch(b"", 0)) as slow:
+            for number in range(60):
+                await store.commit(
+                    Txn(puts=tuple(Put(b"k%d" % (number % 7 + each), b"%d" % number) for each in range(10)))
+                )
+            now = await store.revision()
+            seen = await take(slow, now)
+        assert isinstance(seen[0], Snapshot)
+        assert applied(seen) == {entry.key: entry for entry in (await list_all(store, b"")).entries}
+        async with aclosing(store.watch(b"", now - 9)) as recent:
+            assert [batch.revision for batch in await take(recent, now)] == list(range(now - 8, now + 1))
+
+
+async def test_file_stops_growing(tmp_path: Path) -> None:
+    """The rows of history in the file stay at the bound, however much is written."""
+    async with await SqliteStore.open(tmp_path / "s.db", history=50) as store:
+        for number in range(300):
+            await store.commit(Txn(puts=(Put(b"k", b"%d" % number),)))
+        assert store._connection.execute("SELECT count(*), max(revision) FROM history").fetchone() == (50, 300)
+
+
+async def test_one_transaction_above_the_bound(tmp_path: Path) -> None:
+    """A transaction with more changes than history may hold is committed, and the next watch gets a snapshot."""
+    async with await SqliteStore.open(tmp_path / "s.db", history=50, recent=0) as store:
+        await store.commit(Txn(puts=tuple(Put(b"k%d" % number, b"") for number in range(200))))
+        async with aclosing(store.watch(b"", 0)) as watch:
+            assert await anext(watch) == await list_all(store, b"")
+
+
+async def test_recent_changes_are_bounded() -> None:
+    """A feed keeps the newest changes that fit its bytes, and says from where on it has them."""
+    feed = Feed(0, capacity=1000)
+    for revision in range(1, 101):
+        feed.publish([Events(revision, (Event(b"k" * 36, None),))])
+    assert (feed.floor, feed.position) == (90, 100)
+    feed.publish([Events(101, tuple(Event(b"k%d" % number, None) for number in range(100)))])
+    assert (feed.floor, feed.position) == (101, 101)
+
+
+@pytest.mark.parametrize("recent", [0, 500, 1 << 20])
+async def test_watches_from_memory_and_from_the_file_agree(tmp_path: Path, recent: int) -> None:
+    """What is not kept in memory is read from the file, with the same events."""
+    async with await SqliteStore.open(tmp_path / "s.db", recent=recent) as store:
+        for number in range(50):
+            await store.commit(
+                Txn(puts=(Put(b"p/%d" % (number % 5), b"%d" % number),), deletes=(b"p/%d" % (number % 4 + 5),))
+            )
+        async with aclosing(store.watch(b"p/", 0)) as watch:
+            batches = await take(watch, 50)
+        assert [batch.revision for batch in batches] == list(range(1, 51))
+        assert applied(batches) == {entry.key: entry for entry in (await list_all(store, b"")).entries}
+
+
+async def test_group_commit(tmp_path: Path) -> None:
+    """A hundred transactions that come while the disk is busy are one commit of the database."""
+    commits: list[int] = []
+
+    class Counted(Ledger):
+        def commit(self) -> None:
+            commits.append(len(self.events))
+            super().commit()
+
+    published: list[int] = []
+
+    def publish(events: Sequence[Events]) -> None:
+        published.extend(batch.revision for batch in events)
+
+    connection = prepare(tmp_path / "s.db")
+    writer = Writer(Counted(connection, 1000), publish)
+    busy, free = threading.Event(), threading.Event()
+
+    def hold(_: Ledger) -> None:
+        busy.set()
+        free.wait()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(writer.run(hold))
+        await asyncio.to_thread(busy.wait)
+        for number in range(100):
+            txn = Txn(puts=(Put(b"k%d" % number, b""),))
+            group.create_task(writer.run(lambda ledger, txn=txn: ledger.transact(txn)))  # type: ignore[misc]
+        await asyncio.sleep(0)
+        free.set()
+    await writer.close()
+    connection.close()
+    assert commits == [0, 100]
+    assert published == list(range(1, 101))
