@@ -62,7 +62,7 @@ class Agent:
         self._reconciler = Reconciler(plane, audited=self._tell, changed=self._changed)
         self._rows_saver = Saver(self._save_rows, clock, config.save_seconds, self._complain)
         self._host_saver = Saver(self._save_host, clock, config.save_seconds, self._complain)
-        self._attachments = Attachments(self._reconciler, southbound.claims, links.names, self._save_host)
+        self._attachments = Attachments(self._reconciler, southbound.claims, links.names, self._host_saver.flush)
         self._server = LocalServer(config.socket, self.answer)
         self._watch = LinkWatch(links, self._settle)
         self._ports: dict[str, PortStatus] = {}

@@ -26,6 +26,7 @@ class Saver:
         self._interval = interval
         self._complain = complain
         self._dirty = asyncio.Event()
+        self._saving = asyncio.Lock()
         self._took = 0.0
         self._version = 0
 
@@ -44,14 +45,15 @@ class Saver:
             await self.flush()
 
     async def flush(self) -> None:
-        """Save now, if something changed."""
-        if not self._dirty.is_set():
-            return
-        self._dirty.clear()
-        began = self._clock.now()
-        try:
-            await self._save()
-        except SavedStateError as error:
-            self._dirty.set()
-            self._complain(f"{error}; trying again")
-        self._took = self._clock.now() - began
+        """Return when everything that changed is saved, or could not be."""
+        async with self._saving:
+            if not self._dirty.is_set():
+                return
+            self._dirty.clear()
+            began = self._clock.now()
+            try:
+                await self._save()
+            except SavedStateError as error:
+                self._dirty.set()
+                self._complain(f"{error}; trying again")
+            self._took = self._clock.now() - began
