@@ -23,6 +23,21 @@
 /* Keeps the compiler from reasoning about a value in ways that the verifier cannot follow. */
 #define opaque(x) asm volatile("" : "+r"(x))
 
+/*
+ * Whether `*size` is between 1 and `limit`, in terms that every verifier can follow: before
+ * Linux 6.8 it learns no lower bound from "not 0", and then takes a helper's size for 0.
+ */
+static __always_inline bool between_1_and(__u32 limit, __u32 *size)
+{
+	__u32 less = *size - 1;
+
+	opaque(less);
+	if (less >= limit)
+		return false;
+	*size = less + 1;
+	return true;
+}
+
 /* Words of addresses: struct tri_ip is bytes so that it packs anywhere; all of its homes are 4-aligned. */
 typedef __u32 __attribute__((may_alias)) word;
 typedef __u16 __attribute__((may_alias)) half;

@@ -200,7 +200,7 @@ static __always_inline bool write_frame(struct __sk_buff *ctx, const struct tri_
 
 	if (!resize(ctx, f, size))
 		return false;
-	if (size < 1 || size > sizeof(*s) || bpf_skb_store_bytes(ctx, ETH_HLEN, s, size, BPF_F_RECOMPUTE_CSUM))
+	if (!between_1_and(sizeof(*s), &size) || bpf_skb_store_bytes(ctx, ETH_HLEN, s, size, BPF_F_RECOMPUTE_CSUM))
 		return false;
 	eth = at(ctx, 0, sizeof(*eth));
 	if (!eth)
@@ -235,12 +235,10 @@ static __noinline int icmp_error(struct __sk_buff *ctx, const struct tri_frame *
 	header = four ? offsetof(struct tri_error4, quote) : offsetof(struct tri_error6, quote);
 	if (quoted > (four ? QUOTE4 : QUOTE6))
 		quoted = four ? QUOTE4 : QUOTE6;
-	opaque(quoted);
-	if (quoted < 1 || quoted > QUOTE6 || bpf_skb_load_bytes(ctx, ETH_HLEN, s->bytes + header, quoted))
+	if (!between_1_and(QUOTE6, &quoted) || bpf_skb_load_bytes(ctx, ETH_HLEN, s->bytes + header, quoted))
 		return TC_ACT_SHOT;
 	__builtin_memset(s->bytes + header + quoted, 0, 4);
 	size = four ? write_error4(s, f, source, error, rest, quoted) : write_error6(s, f, source, error, rest, quoted);
-	opaque(size);
 	if (!write_frame(ctx, f, s, size))
 		return TC_ACT_SHOT;
 	count(TRI_EVENT_ICMP_ERROR, 1);

@@ -68,10 +68,13 @@ def library() -> ctypes.CDLL:
 
 
 def _keep(_level: int, form: bytes, arguments: int) -> int:
-    text = ctypes.create_string_buffer(1 << 16)
-    # The C library formats: a va_list travels as the pointer that libbpf handed over.
-    size = int(_libc.vsnprintf(text, ctypes.sizeof(text), form, ctypes.c_void_p(arguments)))
-    _said.extend(line for line in text.value.decode(errors="replace").splitlines() if line.strip())
+    text = ctypes.c_char_p()
+    # The C library formats: a va_list travels as the pointer that libbpf handed over. It takes the room it needs:
+    # a verifier's log is megabytes in one call, and its last words are those that matter.
+    size = int(_libc.vasprintf(ctypes.byref(text), form, ctypes.c_void_p(arguments)))
+    if size >= 0:
+        _said.extend(line for line in (text.value or b"").decode(errors="replace").splitlines() if line.strip())
+        _libc.free(text)
     return size
 
 
