@@ -49,14 +49,23 @@ def decode_update(raw: bytes) -> ScopeUpdate:
     return read_update(_parse(pb.ScopeUpdate, raw))
 
 
+def encode_bundle(updates: Sequence[bytes]) -> bytes:
+    """What a ToAgent message says of updates that are already encoded; the same for all who need the same."""
+    return pb.ToAgent(batch=pb.Batch(scope_updates=updates)).SerializeToString() if updates else b""
+
+
 def encode_batch(
-    sequence: int, revision: int, updates: Sequence[bytes], facts: FactsUpdate | None = None, more: bool = False
+    sequence: int, revision: int, bundle: bytes = b"", facts: FactsUpdate | None = None, more: bool = False
 ) -> bytes:
-    """A ToAgent message with updates that are already encoded."""
-    batch = pb.Batch(sequence=sequence, revision=revision, more=more, scope_updates=updates)
+    """A ToAgent message around a bundle of updates.
+
+    Joined messages read as one with the fields of both (the protobuf specification,
+    "Last One Wins"; embedded messages are merged), so a bundle is copied once and never made again.
+    """
+    batch = pb.Batch(sequence=sequence, revision=revision, more=more)
     if facts is not None:
         batch.facts.CopyFrom(write_facts(facts))
-    return pb.ToAgent(batch=batch).SerializeToString()
+    return pb.ToAgent(batch=batch).SerializeToString() + bundle
 
 
 def decode_batch(raw: bytes) -> Batch:

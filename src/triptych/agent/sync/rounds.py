@@ -27,11 +27,11 @@ class Round:
         self.complete = complete
         self.wrong: tuple[Scope, ...] = ()
         self._held = held
-        self._updates = tuple(updates)
+        self.updates = tuple(updates)
 
     def merge(self) -> Delta:
         """Bring the held rows to this round; what changed."""
-        merged = self._held.merge(self._updates)
+        merged = self._held.merge(self.updates)
         self.wrong = merged.wrong
         self.complete = self.complete and not merged.wrong
         return merged.delta

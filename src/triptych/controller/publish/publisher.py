@@ -16,6 +16,7 @@ import structlog
 
 from triptych.controller.ports import HostStatus, Listener
 from triptych.controller.publish.audience import Audience
+from triptych.controller.publish.bundles import Bundles
 from triptych.controller.publish.concern import concern_of
 from triptych.controller.publish.encode import Encoded, encode_remove
 from triptych.controller.publish.facts import changed_facts, fleet_vteps
@@ -66,6 +67,7 @@ class Publisher:
         self._compiler = source.compiler
         self._audience = Audience()
         self._logs: dict[Scope, ScopeLog] = {}
+        self._bundles = Bundles()
         self._sessions: dict[str, Session] = {}
         self._reports: dict[str, Report] = {}
         self._refused: dict[str, tuple[Refused, ...]] = {}
@@ -135,12 +137,13 @@ class Publisher:
         started = self._now()
         declared = self._compiler.declared
         concern = concern_of(declared, self._compiler.former)
+        self._bundles.clear()
         self.work.compiled_rows += self._compiler.work.rows
         concerned: set[str] = set(concern.ports)
         for host in concern.scopes:
-            concerned.add(host)
-            moved = self._needs(host, revision if host in concern.movers else None, started)
-            self._news(host).scopes.update(moved)
+            if moved := self._needs(host, revision if host in concern.movers else None, started):
+                concerned.add(host)
+                self._news(host).scopes.update(moved)
         for scope, part in split_delta(delta).items():
             if (log := self._logs.get(scope)) is not None:
                 log.change(revision, part, self._compiler.replaced)
@@ -158,7 +161,7 @@ class Publisher:
                 self._news(host).itself = True
                 if ("", host) not in declared.hosts:
                     self._forget(host)
-                    concerned.discard(host)
+        concerned = {host for host in concerned if ("", host) in declared.hosts}
         self.work.hosts += len(concerned)
         self._progress.concern(revision, concerned, started)
         for host in concerned:
@@ -229,6 +232,10 @@ class Publisher:
     def removal(self, scope: Scope) -> Encoded:
         """The end of a scope."""
         return encode_remove(scope, self._source.revision)
+
+    def bundle(self, updates: Encoded) -> bytes:
+        """Updates as one piece of a message."""
+        return self._bundles.get(updates)
 
     def stands_at(self, scope: Scope, digest: int) -> int | None:
         """The revision at which a scope that somebody needs had a digest."""

@@ -26,7 +26,7 @@ class _Entry(NamedTuple):
     base: int
     revision: int
     delta: Delta
-    digest: int
+    digest_before: int
 
 
 class ScopeLog:
@@ -58,8 +58,8 @@ class ScopeLog:
             removed += digest_rows(BY_NAME[name], old)
             self._size += len(rows) - len(old)
         self._size -= sum(map(len, delta.deletes.values()))
-        self.digest = moved(self.digest, added, removed)
         self._history.append(_Entry(self.revision, revision, delta, self.digest))
+        self.digest = moved(self.digest, added, removed)
         self._history_rows += len(delta)
         self.revision = revision
         self._since.clear()
@@ -71,8 +71,8 @@ class ScopeLog:
         if digest == self.digest:
             return self.revision
         for entry in reversed(self._history):
-            if entry.digest == digest:
-                return entry.revision
+            if entry.digest_before == digest:
+                return entry.base
         return None
 
     def updates(self, base: int | None) -> Encoded:

@@ -22,6 +22,9 @@ from triptych.wire.digest import read_digest
 from triptych.wire.limits import BATCH_BYTES
 from triptych.wire.messages import Ack, FactsUpdate, FromAgent, Hello, Refused, Report, Resync
 
+SOMEWHERE = -1
+"""Where an agent stands that holds a scope as no history knows it: no revision, so it gets a snapshot or a removal."""
+
 WINDOW = 2
 """Rounds sent and not acknowledged: one is programmed while the next one travels."""
 
@@ -44,6 +47,10 @@ class Desk(Protocol):
 
     def removal(self, scope: Scope) -> Encoded:
         """The end of a scope."""
+        ...
+
+    def bundle(self, updates: Encoded) -> bytes:
+        """Updates as one piece of a message, shared by all who are sent the same."""
         ...
 
     def stands_at(self, scope: Scope, digest: int) -> int | None:
@@ -124,6 +131,11 @@ class Session:
         """Whether the stream is to end."""
         return self.over.is_set()
 
+    @property
+    def pending(self) -> int:
+        """How many things wait to be sent: scopes and ports, each once."""
+        return len(self.news.scopes) + len(self.news.ports)
+
     def end(self, reason: str) -> None:
         """Let the stream end, and tell why."""
         self.reason = self.reason or reason
@@ -166,27 +178,26 @@ class Session:
             yield from self._compose()
 
     def _compose(self) -> Iterator[bytes]:
-        first = self.news.everything
+        # Where news comes to nothing (a scope came and went), an empty round still says: up to here.
         news, self.news = self.news, News()
         revision = self._desk.revision
         facts = self._desk.facts(self.host, news) if news.has_facts else None
         updates = self._updates(news)
-        if not (first or updates or facts is not None):
-            return
         start = self._sequence
         batches = list(_packed(updates))
         self._sequence += len(batches)
         self._under_way.append(_Round(self._sequence, revision))
         for number, batch in enumerate(batches, start=1):
             more = number < len(batches)
-            message = encode_batch(start + number, revision, batch, None if more else facts, more)
+            message = encode_batch(start + number, revision, self._desk.bundle(batch), None if more else facts, more)
             self._desk.sent(message)
             yield message
 
     def _updates(self, news: News) -> list[bytes]:
         wanted = self._desk.scopes_of(self.host)
         updates: list[bytes] = []
-        for scope in (wanted | self._stands.keys()) if news.everything else news.scopes:
+        # In one order for all, so that hosts with the same needs share what they are sent.
+        for scope in sorted(wanted | self._stands.keys() if news.everything else news.scopes):
             if scope in wanted:
                 updates += self._desk.updates(scope, self._stands.get(scope))
                 self._stands[scope] = self._desk.revision_of(scope)
@@ -198,11 +209,10 @@ class Session:
         self.agent_version = hello.agent_version
         wanted = self._desk.scopes_of(self.host)
         for state in hello.scopes:
-            if state.scope not in wanted:
-                # It holds something, whatever that is; only a removal is due.
-                self._stands[state.scope] = 0
-            elif (found := self._desk.stands_at(state.scope, read_digest(state.digest))) is not None:
-                self._stands[state.scope] = found
+            # A digest, not a revision, says what an agent holds: it is right whatever the history.
+            digest = read_digest(state.digest)
+            found = self._desk.stands_at(state.scope, digest) if state.scope in wanted else None
+            self._stands[state.scope] = SOMEWHERE if found is None else found
         self.news.everything = True
         self.wake()
 
@@ -218,21 +228,22 @@ class Session:
         self.wake()
 
     def _lose(self, scopes: Iterable[Scope]) -> None:
-        lost = [scope for scope in scopes if self._stands.pop(scope, None) is not None]
+        lost = [scope for scope in scopes if scope in self._stands]
+        self._stands.update(dict.fromkeys(lost, SOMEWHERE))
         self.news.scopes.update(lost)
         self._void_until = self._sequence
         self._desk.lost(self, len(lost))
         self.wake()
 
 
-def _packed(updates: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """The updates in lists that fit a message; at least one list."""
+def _packed(updates: Iterable[bytes]) -> Iterator[Encoded]:
+    """The updates in groups that fit a message; at least one group."""
     batch: list[bytes] = []
     room = BATCH_BYTES
     for update in updates:
         if batch and len(update) > room:
-            yield batch
+            yield tuple(batch)
             batch, room = [], BATCH_BYTES
         batch.append(update)
         room -= len(update)
-    yield batch
+    yield tuple(batch)
