@@ -95,6 +95,18 @@ async def test_lost_answer(etcd: EtcdServer) -> None:
         assert await store.get(b"a") == Entry(b"a", b"1", before + 1, before + 1, 1)
 
 
+async def test_keepalive_moves_the_end(etcd: EtcdServer) -> None:
+    """A lease that is kept alive is there when a younger one of the same ttl has ended."""
+    async with await EtcdStore.open([etcd.endpoint], namespace=namespace()) as store:
+        kept, left = await store.grant(1), await store.grant(1)
+        now = await done(store, Txn(puts=(Put(b"kept", b"", kept.id), Put(b"left", b"", left.id))))
+        async with aclosing(store.watch(b"", now)) as watch:
+            ending = asyncio.create_task(take(watch, now + 1))
+            while not ending.done():
+                assert await store.keepalive(kept.id) == kept
+            assert await ending == [Events(now + 1, (Event(b"left", None),))]
+
+
 async def test_next_endpoint(etcd: EtcdServer) -> None:
     """Of several endpoints those that are down are passed over, for reads, commits and watches."""
     async with Relay(0) as gone:

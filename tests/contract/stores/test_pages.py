@@ -42,10 +42,10 @@ async def test_pages_belong_together(bench: StoreBench) -> None:
         number = 0
         while page.next is not None:
             number += 1
-            await done(store, Txn(puts=(Put(b"k%02da" % number, b"new"),), deletes=(b"k%02d" % (number * 2),)))
-            await done(
-                store, Txn(puts=(Put(b"k%02d" % (20 - number), b"changed"), Put(b"k%02d" % (number * 2), b"back")))
-            )
+            behind, ahead = number * 2, 20 - number
+            new = (Put(b"k%02da" % behind, b"new"), Put(b"k%02da" % ahead, b"new"))
+            await done(store, Txn(puts=new, deletes=(b"k%02d" % behind,)))
+            await done(store, Txn(puts=(Put(b"k%02d" % behind, b"back"),), deletes=(b"k%02d" % ahead,)))
             page = await store.page(b"k", limit=3, after=page.next, revision=page.revision)
             entries += page.entries
         assert tuple(entries) == before.entries

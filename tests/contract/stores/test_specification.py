@@ -161,4 +161,4 @@ class Agreement(RuleBasedStateMachine):
 
 
 TestAgreement = Agreement.TestCase
-TestAgreement.settings = settings(max_examples=50, stateful_step_count=30)
+TestAgreement.settings = settings(max_examples=30, stateful_step_count=30)

@@ -35,6 +35,14 @@ async def test_reopen(tmp_path: Path) -> None:
         assert (await store.grant(10)).id > lease.id
 
 
+async def test_durability_settings(tmp_path: Path) -> None:
+    """The writing connection syncs the write-ahead log at each commit; a killed process alone could not show it."""
+    async with await SqliteStore.open(tmp_path / "s.db") as store:
+        full = 2
+        assert store._connection.execute("PRAGMA synchronous").fetchone() == (full,)
+        assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
 async def test_second_opening_is_refused(tmp_path: Path) -> None:
     """While a file is open another opening is refused by the holder's process id; after closing it is not."""
     path = tmp_path / "s.db"
