@@ -86,10 +86,10 @@ class ClaimRefusedError(InputError):
 
 
 class ReferencedError(InputError):
-    """Others refer to what was to be deleted; `referrers` are some of them."""
+    """Others refer to `name`, which was to be deleted; `referrers` are some of them, `more` how many there are."""
 
     def __init__(self, name: str, referrers: Sequence[str], more: int) -> None:
-        self.referrers, self.more = tuple(referrers), more
+        self.name, self.referrers, self.more = name, tuple(referrers), more
         others = f" and {more} more" if more else ""
         super().__init__(
             f"{name}: cannot be deleted while {', '.join(referrers)}{others} refer to it; delete or change these first"

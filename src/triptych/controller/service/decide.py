@@ -29,6 +29,11 @@ class Wanted(msgspec.Struct, frozen=True):
     declarations: Declarations
     faults: Faults
 
+    @property
+    def keys(self) -> list[Key]:
+        """The objects that are spoken of."""
+        return [item.key for kind in Kind for item in self.declarations.of(kind)]
+
 
 def wanted(documents: Iterable[Document]) -> Wanted:
     """Read documents; nothing of the network is needed for it."""

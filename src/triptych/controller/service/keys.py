@@ -18,6 +18,7 @@ CLAIMS = b"claims/"
 GUARDS = b"guards/"
 TOKENS = b"tokens/"
 AUDIT = b"audit/"
+REVOKED = b"pki/revoked/"
 
 FAMILY_GUARD = b"guards/underlay"
 """Put by every change of an underlay address; its value is the one family that all have."""

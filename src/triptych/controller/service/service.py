@@ -1,4 +1,4 @@
-"""The use cases that write: put, apply, delete, plan, and what agents ask for.
+"""The use cases that write: put, apply, delete, plan, migrate, and what agents ask for.
 
 Reading is in `reading`; both work on the same mirror.
 """
@@ -11,18 +11,38 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
 import msgspec
+import structlog
 
+from triptych.controller.metrics import Metrics
 from triptych.controller.mirror import Mirror
-from triptych.controller.ports import Acks
-from triptych.controller.service.audit import Origin
+from triptych.controller.ports import Acks, AttachGrant
+from triptych.controller.service.access import Actor, Role, require, require_write
+from triptych.controller.service.audit import Origin, audit_put
 from triptych.controller.service.backoff import Backoff
 from triptych.controller.service.change import ChangeSet
-from triptych.controller.service.decide import Wanted, decide, decide_delete, wanted
+from triptych.controller.service.claims import Refusals, claimed, find_port, grant
+from triptych.controller.service.decide import Wanted, decide, decide_delete, decide_put, wanted
 from triptych.controller.service.expect import Expect, expected
 from triptych.controller.service.plan import Plan, plan
 from triptych.controller.service.writer import Writer, Written
-from triptych.core.model import Document, Key, Kind
-from triptych.stores.base import Store
+from triptych.core.model import Document, Key, Kind, Port
+from triptych.core.model.render import fields_of
+from triptych.errors import ClaimRefusedError, NotFoundError
+from triptych.stores.base import Store, Txn
+
+_log = structlog.get_logger(__name__)
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who asks, and the id of the request, for the log."""
+
+    actor: Actor
+    request: str = ""
+
+    @property
+    def origin(self) -> Origin:
+        """The same for the audit log."""
+        return Origin(self.actor.name, self.request)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -48,56 +68,127 @@ class Service:
         now: Callable[[], float] = time.time,
         backoff: Backoff | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        metrics: Metrics | None = None,
     ) -> None:
         self.store = store
         self.mirror = mirror
         self.acks = acks
         self.now = now
-        self.writer = Writer(store, mirror, seat=seat or secrets.token_hex(8), now=now, backoff=backoff, sleep=sleep)
+        self.refusals = Refusals()
+        self.metrics = metrics if metrics is not None else Metrics()
+        self._writer = Writer(store, mirror, seat=seat or secrets.token_hex(8), now=now, backoff=backoff, sleep=sleep)
 
-    async def apply(self, documents: Iterable[Document], origin: Origin, *, wait: float | None = None) -> Outcome:
-        """Declare everything that some documents say, in one transaction; DocumentError with every fault."""
-        return await self._put(wanted(documents), origin, "apply", None, wait)
+    async def apply(self, documents: Iterable[Document], caller: Caller, *, wait: float | None = None) -> Outcome:
+        """Declare everything that some documents say, in one transaction.
+
+        `wait` is how many seconds to wait until all hosts concerned have programmed it.
+        DocumentError with every fault, ForbiddenError, ContentionError, StoreError; nothing was changed then.
+        """
+        return await self._put(wanted(documents), caller, "apply", None, wait)
 
     async def put(
         self,
         kind: Kind,
         fields: Mapping[str, object],
-        origin: Origin,
+        caller: Caller,
         *,
         expect: Expect | None = None,
         wait: float | None = None,
     ) -> Outcome:
-        """Declare one object, in place of the one of its name; PreconditionError when that is not as `expect` says."""
-        return await self._put(wanted([Document("request", {kind.value: [fields]})]), origin, "put", expect, wait)
+        """Declare one object, in place of the one of its name; as `apply`, and PreconditionError."""
+        return await self._put(wanted([Document("request", {kind.value: [fields]})]), caller, "put", expect, wait)
 
     async def delete(
-        self, key: Key, origin: Origin, *, expect: Expect | None = None, wait: float | None = None
+        self, key: Key, caller: Caller, *, expect: Expect | None = None, wait: float | None = None
     ) -> Outcome:
-        """Delete one object; NotFoundError, ReferencedError, PreconditionError."""
+        """Delete one object; NotFoundError, ReferencedError, and what `put` raises."""
+        require_write(caller.actor, [key])
 
         def decision(_reserved: Collection[bytes], _skip: int) -> ChangeSet:
             expected(self.mirror, [key], expect)
             return decide_delete(self.mirror, key)
 
         await self._seen(expect)
-        return await self._waited(await self.writer.write(decision, origin, "delete"), wait)
+        return await self._waited(await self._write(decision, caller.origin, "delete"), wait)
 
-    async def plan(self, documents: Iterable[Document], *, host: str | None = None, rows: int = 1000) -> Plan:
+    async def plan(
+        self, documents: Iterable[Document], caller: Caller, *, host: str | None = None, rows: int = 1000
+    ) -> Plan:
         """What applying some documents would change: objects, and the rows of every host; see `plan.plan`."""
-        return plan(self.mirror, decide(self.mirror, wanted(documents)), host=host, limit=rows)
+        asked = wanted(documents)
+        require_write(caller.actor, asked.keys)
+        return plan(self.mirror, decide(self.mirror, asked), host=host, limit=rows)
+
+    async def migrate(self, key: Key, to: str | None, caller: Caller, *, wait: float | None = None) -> Outcome:
+        """Let a host take a port over from its present one (None: no longer); NotFoundError, and as `put`."""
+        require_write(caller.actor, [key])
+
+        def decision(reserved: Collection[bytes], skip: int) -> ChangeSet:
+            port = find_port(self.mirror, f"{key.tenant}/{key.name}")
+            fields = fields_of(port) | {"migrate_to": to}
+            return decide(self.mirror, wanted([Document("request", {Kind.PORT.value: [fields]})]), reserved, skip)
+
+        return await self._waited(await self._write(decision, caller.origin, "migrate"), wait)
+
+    async def attach(self, host: str, port: str) -> AttachGrant:
+        """Give `tenant/port` to a host, who proved to be it; see `ports.Attachments`."""
+        former: str | None = None
+
+        def decision(_reserved: Collection[bytes], _skip: int) -> ChangeSet:
+            nonlocal former
+            taken = claimed(self.mirror, host, port)
+            former = find_port(self.mirror, port).host
+            return decide_put(self.mirror, [taken])
+
+        origin = Origin(f"host:{host}")
+        try:
+            written = await self._write(decision, origin, "attach")
+        except ClaimRefusedError as refused:
+            await self._refused(host, port, str(refused), origin)
+            raise
+        ((_, step),) = written.change.steps.items()
+        assert isinstance(step.new, Port)
+        return grant(self.mirror, step.new, former, written.revision)
+
+    async def detach(self, host: str, port: str, generation: int) -> bool:
+        """Note that a port is attached to a host no longer; see `ports.Attachments`."""
+        try:
+            found = find_port(self.mirror, port)
+        except NotFoundError:
+            return False
+        if found.host != host or found.generation != generation:
+            return False
+        entry = audit_put(Origin(f"host:{host}"), "detach", self.now(), detail=f"port {port} generation {generation}")
+        await self.store.commit(Txn(puts=(entry,)))
+        return True
+
+    async def _refused(self, host: str, port: str, reason: str, origin: Origin) -> None:
+        self.metrics.claims_refused.inc()
+        if self.refusals.note(host, port, reason, self.now()):
+            _log.warning("claim refused", host=host, port=port, reason=reason)
+            await self.store.commit(Txn(puts=(audit_put(origin, "claim refused", self.now(), detail=reason),)))
 
     async def _put(
-        self, asked: Wanted, origin: Origin, action: str, expect: Expect | None, wait: float | None
+        self, asked: Wanted, caller: Caller, action: str, expect: Expect | None, wait: float | None
     ) -> Outcome:
-        keys = [item.key for kind in Kind for item in asked.declarations.of(kind)]
+        require(caller.actor, Role.OPERATOR)
+        keys = asked.keys
+        require_write(caller.actor, keys)
 
         def decision(reserved: Collection[bytes], skip: int) -> ChangeSet:
             expected(self.mirror, keys, expect)
             return decide(self.mirror, asked, reserved, skip)
 
         await self._seen(expect)
-        return await self._waited(await self.writer.write(decision, origin, action), wait)
+        return await self._waited(await self._write(decision, caller.origin, action), wait)
+
+    async def _write(
+        self, decision: Callable[[Collection[bytes], int], ChangeSet], origin: Origin, action: str
+    ) -> Written:
+        written = await self._writer.write(decision, origin, action)
+        self.metrics.writes.labels(action).inc()
+        self.metrics.retries.inc(written.tries - 1)
+        return written
 
     async def _seen(self, expect: Expect | None) -> None:
         """Another controller may have given out an ETag that the mirror has not come to."""

@@ -1,0 +1,127 @@
+"""What clients send: bodies to plain data, headers and parameters to values."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from litestar import Request
+
+from triptych.controller.rest.problems import MediaTypeError, TooLargeError
+from triptych.controller.service.expect import Expect
+from triptych.core.model import Document
+from triptych.documents import MAX_BYTES, read_yaml
+from triptych.documents.limits import MAX_DEPTH, MAX_VALUES, UnreadableError
+from triptych.errors import DocumentError, Fault, InputError
+
+MAX_OBJECT_BYTES = 1 << 20
+"""Of one object in a request."""
+
+_YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
+_JSON = frozenset({"application/json", "text/json"})
+_TAG = re.compile(r'(W/)?"([^"]*)"')
+_MAX_TAGS = 100
+_REQUEST = "request"
+
+
+async def read_documents(request: Request[Any, Any, Any]) -> list[Document]:
+    """The documents of a body, JSON or YAML; DocumentError, TooLargeError, MediaTypeError."""
+    media = _media(request)
+    body = await _body(request, MAX_BYTES)
+    if media in _YAML:
+        try:
+            return [Document(_REQUEST, data) for data in read_yaml(body.decode("utf-8-sig"))]
+        except UnreadableError as error:
+            raise _unreadable(error.problem, error.remedy, error.line) from None
+        except UnicodeDecodeError:
+            raise _unreadable("is not UTF-8", "send it as UTF-8") from None
+    return [Document(_REQUEST, _json(body))]
+
+
+async def read_fields(request: Request[Any, Any, Any]) -> dict[str, object]:
+    """The fields of one object from a JSON body; DocumentError, TooLargeError, MediaTypeError."""
+    if _media(request) in _YAML:
+        raise MediaTypeError("content-type: one object is sent as application/json")
+    data = _json(await _body(request, MAX_OBJECT_BYTES))
+    if not isinstance(data, dict):
+        raise _unreadable("is not an object", "send the fields of the object in braces")
+    return data
+
+
+def _media(request: Request[Any, Any, Any]) -> str:
+    media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media not in _YAML | _JSON:
+        raise MediaTypeError(
+            f"content-type {media[:80]!r}: is not read here; send application/json or application/yaml"
+        )
+    return media
+
+
+async def _body(request: Request[Any, Any, Any], limit: int) -> bytes:
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise TooLargeError(f"request: its body is larger than {limit} bytes; split it into several")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _json(body: bytes) -> object:
+    try:
+        data: object = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _unreadable(f"is not JSON ({error})", "correct it there") from None
+    except RecursionError:
+        raise _unreadable(f"is nested deeper than {MAX_DEPTH} levels", "the format needs six levels") from None
+    _check_extent(data)
+    return data
+
+
+def _check_extent(data: object) -> None:
+    """What a text may cost in memory (triptych.documents.limits)."""
+    level, depth, count = [data], 0, 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise _unreadable(f"is nested deeper than {MAX_DEPTH} levels", "the format needs six levels")
+        count += len(level)
+        if count > MAX_VALUES:
+            raise _unreadable(f"has more than {MAX_VALUES} values", "split it into several documents")
+        inner: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                inner += item.values()
+            elif isinstance(item, list):
+                inner += item
+        level = inner
+
+
+def _unreadable(problem: str, remedy: str, line: int | None = None) -> DocumentError:
+    return DocumentError([Fault("document", "", "", problem, remedy, _REQUEST, line)])
+
+
+def etag(revision: int) -> str:
+    """The entity tag of an object that a revision last changed."""
+    return f'"{revision}"'
+
+
+def read_expect(request: Request[Any, Any, Any]) -> Expect | None:
+    """What If-Match and If-None-Match say (RFC 9110 section 13.1); InputError when they say nothing readable."""
+    match, none_match = request.headers.get("if-match"), request.headers.get("if-none-match")
+    if none_match is not None:
+        if none_match.strip() != "*" or match is not None:
+            raise InputError("if-none-match: a write takes only *, which asks that the object is not there yet")
+        return Expect(absent=True)
+    if match is None:
+        return None
+    if match.strip() == "*":
+        return Expect(present=True)
+    tags = [part.strip() for part in match.split(",")]
+    found = [_TAG.fullmatch(tag) for tag in tags]
+    if len(tags) > _MAX_TAGS or not all(found):
+        raise InputError(f'if-match {match[:80]!r}: is no entity tag; send the ETag of the answer, like "17"')
+    # A weak tag never matches here, and neither does one that this controller cannot have given.
+    strong = (tag[2] for tag in found if tag is not None and tag[1] is None)
+    return Expect(revisions=tuple(int(text) for text in strong if re.fullmatch(r"[0-9]{1,18}", text)))

@@ -1,0 +1,98 @@
+"""What the handlers work with: the use cases, who is asking, and the limits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from litestar.connection import ASGIConnection, Request
+from litestar.datastructures import State
+from litestar.handlers.base import BaseRouteHandler
+from litestar.params import Dependency
+
+from triptych.controller.metrics import Metrics
+from triptych.controller.rest.limits import RateLimit
+from triptych.controller.rest.problems import TooManyRequestsError
+from triptych.controller.service.reading import Reading
+from triptych.controller.service.revocations import RevocationBook
+from triptych.controller.service.service import Caller, Service
+from triptych.controller.service.tokens import TokenBook
+from triptych.errors import UnauthenticatedError
+
+_SCHEME = "bearer "
+
+
+class Desk:
+    """One per application. `ready` says whether requests can be served, `stopping` that watches must end."""
+
+    def __init__(
+        self,
+        service: Service,
+        tokens: TokenBook,
+        revocations: RevocationBook,
+        *,
+        metrics: Metrics,
+        ready: Callable[[], str] = lambda: "",
+        rate: float = 0.0,
+        burst: float = 0.0,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.service = service
+        self.reading = Reading(service.mirror, service.acks)
+        self.tokens = tokens
+        self.revocations = revocations
+        self.metrics = metrics
+        self.ready = ready
+        """Why requests cannot be served now; empty: they can."""
+        self.stopping = asyncio.Event()
+        self.watching = 0
+        self._limit = RateLimit(rate, burst, now)
+        self._strangers = RateLimit(rate, burst, now)
+
+    def count_watch(self, step: int) -> None:
+        """A watch begins (1) or ends (-1)."""
+        self.watching += step
+        self.metrics.watches.set(self.watching)
+
+    def caller(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
+        """Who asks; UnauthenticatedError, TooManyRequestsError."""
+        address = connection.client.host if connection.client is not None else ""
+        header = connection.headers.get("authorization", "")
+        try:
+            if not header[: len(_SCHEME)].lower() == _SCHEME:
+                raise UnauthenticatedError("no token; send the header Authorization: Bearer TOKEN")
+            actor = self.tokens.who(header[len(_SCHEME) :].strip(), self.service.now())
+        except UnauthenticatedError:
+            self.metrics.unauthenticated.inc()
+            self._strangers.take(address)
+            raise
+        self._limit.take(actor.name)
+        return Caller(actor, str(connection.scope.get("request_id", "")))
+
+
+def authenticate(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """A guard: lets nobody through who shows no valid token."""
+    desk: Desk = connection.app.state.desk
+    try:
+        connection.state.caller = desk.caller(connection)
+    except TooManyRequestsError:
+        desk.metrics.limited.inc()
+        raise
+
+
+def provide_desk(state: State) -> Desk:
+    """The desk, for handlers that ask for `desk`."""
+    found: Desk = state.desk
+    return found
+
+
+def provide_caller(request: Request[Any, Any, Any]) -> Caller:
+    """Who asks, for handlers that ask for `caller`: the guard has let them through."""
+    found: Caller = request.state.caller
+    return found
+
+
+AtDesk = Annotated[Desk, Dependency(skip_validation=True)]
+By = Annotated[Caller, Dependency(skip_validation=True)]

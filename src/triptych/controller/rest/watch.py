@@ -1,0 +1,142 @@
+"""Changes of the declared network as server-sent events (WHATWG HTML, section 9.2), resumed by Last-Event-ID.
+
+The id of an event is the store's revision, on the last event of each revision only: who is
+cut off inside one gets the whole of it again. A reader that is slow costs the store's
+watch nothing (it catches up from history, or gets a snapshot).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from triptych.client.rest.messages import Event
+from triptych.controller.rest.desk import AtDesk, By, Desk
+from triptych.controller.rest.operations import Reads
+from triptych.controller.rest.problems import TooManyRequestsError
+from triptych.controller.service.access import Actor, may_read, owner_of
+from triptych.core.model import Key, Kind
+from triptych.core.model.codec import decode_object
+from triptych.core.model.keys import OBJECTS, parse_object_key
+from triptych.core.model.render import fields_of
+from triptych.errors import InputError
+from triptych.stores.base import Batch, Entry, Progress, Snapshot
+
+MAX_WATCHES = 1_000
+_IDLE_SECONDS = 15.0
+_RETRY_MILLISECONDS = 1_000
+_LONGEST_ID = 18
+
+
+@get(
+    "/watch",
+    operation_id="watch",
+    summary="Changes as server-sent events",
+    description="Each event's data is an `Event`. Resume with the header Last-Event-ID, or `after`.",
+    tags=["network"],
+    operation_class=Reads,
+    media_type="text/event-stream",
+)
+async def watch(
+    request: Request[Any, Any, Any],
+    desk: AtDesk,
+    caller: By,
+    after: Annotated[int | None, Parameter(ge=0, le=2**62, description="A revision; left out: from now on")] = None,
+    kind: Annotated[Kind | None, Parameter(description="Only of this kind")] = None,
+    tenant: Annotated[str | None, Parameter(description="Only of this tenant")] = None,
+) -> Stream:
+    """Watch."""
+    if desk.watching >= MAX_WATCHES:
+        raise TooManyRequestsError(1.0)
+    last = request.headers.get("last-event-id", "")
+    if last:
+        if not (last.isascii() and last.isdigit() and len(last) <= _LONGEST_ID):
+            raise InputError(f"last-event-id {last[:80]!r}: is no revision; send the id of the last event")
+        after = int(last)
+    start = after if after is not None else await desk.service.store.revision()
+    wanted = _Wanted(caller.actor, kind, tenant)
+    return Stream(_stream(desk, start, wanted), media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+class _Wanted(msgspec.Struct, frozen=True):
+    """Which objects a watch is about."""
+
+    actor: Actor
+    kind: Kind | None
+    tenant: str | None
+
+    def __contains__(self, key: Key) -> bool:
+        if self.kind is not None and key.kind is not self.kind:
+            return False
+        return (self.tenant is None or owner_of(key) == self.tenant) and may_read(self.actor, key)
+
+
+async def _stream(desk: Desk, start: int, wanted: _Wanted) -> AsyncGenerator[bytes, None]:
+    batches = desk.service.store.watch(OBJECTS, start)
+    stopping = asyncio.create_task(desk.stopping.wait())
+    following: asyncio.Task[Batch] | None = None
+    desk.count_watch(1)
+    try:
+        yield f"retry: {_RETRY_MILLISECONDS}\nid: {start}\n\n".encode()
+        while not stopping.done():
+            if following is None:
+                following = asyncio.create_task(anext(batches))
+            await asyncio.wait((following, stopping), timeout=_IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                batch, following = following.result(), None
+                yield _encoded(batch, wanted)
+            elif not stopping.done():
+                yield b": still here\n\n"
+    finally:
+        desk.count_watch(-1)
+        stopping.cancel()
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        await batches.aclose()
+
+
+def _encoded(batch: Batch, wanted: _Wanted) -> bytes:
+    events = list(_events(batch, wanted))
+    if not events:
+        # Without data nothing is told, but the place to resume from moves on.
+        return f"id: {batch.revision}\n\n".encode()
+    parts = [b"data: " + msgspec.json.encode(event) + b"\n\n" for event in events]
+    parts[-1] = f"id: {batch.revision}\n".encode() + parts[-1]
+    return b"".join(parts)
+
+
+def _events(batch: Batch, wanted: _Wanted) -> Iterator[Event]:
+    revision = batch.revision
+    match batch:
+        case Progress():
+            return
+        case Snapshot():
+            yield Event("snapshot", revision)
+            for entry in batch.entries:
+                yield from _event(entry.key, entry, revision, wanted)
+            yield Event("synced", revision)
+        case _:
+            for event in batch.events:
+                yield from _event(event.key, event.entry, revision, wanted)
+
+
+def _event(raw: bytes, entry: Entry | None, revision: int, wanted: _Wanted) -> Iterator[Event]:
+    try:
+        key = parse_object_key(raw)
+        item = None if entry is None else fields_of(decode_object(key.kind, entry.value))
+    except ValueError:
+        return
+    if key in wanted:
+        action = "deleted" if entry is None else "created" if entry.version == 1 else "changed"
+        yield Event(action, revision, key.kind.value, key.tenant, key.name, item)
+
+
+HANDLERS: list[HTTPRouteHandler] = [watch]

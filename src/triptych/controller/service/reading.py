@@ -1,0 +1,187 @@
+"""The use cases that only read: objects, tables, traces, explanations, the fleet. All from the mirror."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from heapq import nsmallest
+from ipaddress import ip_address, ip_network
+
+import msgspec
+
+from triptych.controller.mirror import Mirror
+from triptych.controller.ports import Acks, HostStatus
+from triptych.controller.service.access import Actor, may_read
+from triptych.controller.service.rows import RowNames, ShownRow
+from triptych.core.addresses import Mac
+from triptych.core.compile import explain as explain_row
+from triptych.core.compile.lookup import Id
+from triptych.core.forward import Fabric, Protocol, Trace, trace
+from triptych.core.forward.headers import DEFAULT_TTL
+from triptych.core.model import Key, Kind, Object, Router, Segment
+from triptych.core.tables import BY_NAME, LOCATIONS, NEIGHBORS, ROUTES, Location, Neighbor, Route, Row, Table
+from triptych.errors import InputError, NotFoundError
+
+
+class Found(msgspec.Struct, frozen=True):
+    """An object, and the revision that last changed it."""
+
+    item: Object
+    revision: int
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """Objects in the order of their tenants and names; `next` is the cursor of the following ones, or empty."""
+
+    found: tuple[Found, ...]
+    revision: int
+    next: str
+
+
+class Filters(msgspec.Struct, frozen=True):
+    """What listed objects must have; None: anything."""
+
+    tenant: str | None = None
+    segment: str | None = None
+    router: str | None = None
+    host: str | None = None
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """A row, why it is there, and the declared objects that made it, as `(kind, tenant, name)`."""
+
+    table: str
+    row: ShownRow
+    why: str
+    because: tuple[Key, ...]
+
+
+class FleetStatus(msgspec.Struct, frozen=True):
+    """The network at a glance: how many objects of each kind, how every host fares."""
+
+    revision: int
+    objects: Mapping[str, int]
+    hosts: tuple[HostStatus, ...]
+
+
+class Reading:
+    """Answers questions from a mirror; `acks` knows how hosts fare."""
+
+    def __init__(self, mirror: Mirror, acks: Acks) -> None:
+        self._mirror = mirror
+        self._acks = acks
+
+    def get(self, key: Key) -> Found:
+        """One object; NotFoundError."""
+        item = self._mirror.find(key)
+        if item is None:
+            raise NotFoundError(f"{key}: is not declared")
+        return Found(item, self._mirror.revisions[key])
+
+    def page(self, kind: Kind, filters: Filters, actor: Actor, *, limit: int, after: str = "") -> Listing:
+        """Objects of a kind that pass the filters and that the actor may see; InputError for a bad cursor."""
+        start = _place(after) if after else None
+        names = (
+            name
+            for name in self._candidates(kind, filters)
+            if (start is None or name > start)
+            and may_read(actor, Key(kind, *name))
+            and self._passes(self._mirror.get(Key(kind, *name)), filters)
+        )
+        chosen = nsmallest(limit + 1, names)
+        more = len(chosen) > limit
+        found = tuple(self.get(Key(kind, *name)) for name in chosen[:limit])
+        return Listing(found, self._mirror.revision, "/".join(chosen[limit - 1]) if more else "")
+
+    def _candidates(self, kind: Kind, filters: Filters) -> Iterable[Id]:
+        """By the narrowest index that a filter gives."""
+        declared = self._mirror.declared
+        of_segment = {Kind.PORT: declared.ports_of_segment, Kind.L2_GATEWAY: declared.gateways_of_segment}
+        of_host = {Kind.PORT: declared.ports_of_host, Kind.L2_GATEWAY: declared.gateways_of_host}
+        of_router = {Kind.SEGMENT: declared.segments_of_router, Kind.ROUTE: declared.routes_of_router}
+        if filters.tenant is not None and filters.segment is not None and kind in of_segment:
+            return of_segment[kind].get((filters.tenant, filters.segment), ())
+        if filters.tenant is not None and filters.router is not None and kind in of_router:
+            return of_router[kind].get((filters.tenant, filters.router), ())
+        if filters.host is not None and kind in of_host:
+            return of_host[kind].get(filters.host, ())
+        everything: Mapping[Id, object] = getattr(declared, kind.value)
+        return everything
+
+    @staticmethod
+    def _passes(item: Object, filters: Filters) -> bool:
+        for field in ("tenant", "segment", "router", "host"):
+            wanted = getattr(filters, field)
+            if wanted is not None and getattr(item, field, None) != wanted:
+                return False
+        return True
+
+    def tables(self, host: str) -> Mapping[str, list[ShownRow]]:
+        """The rows that a host should have, table by table; NotFoundError."""
+        self.get(Key(Kind.HOST, "", host))
+        return RowNames(self._mirror.owners).tables(self._mirror.compiler.host_rows(host))
+
+    def trace(
+        self, source: str, destination: str, *, protocol: Protocol, dport: int | None = None, ttl: int = DEFAULT_TTL
+    ) -> Trace:
+        """What becomes of a packet, and why; InputError, NotFoundError."""
+        network = self._mirror.network
+        fabric = Fabric.declared(network, self._mirror.compiler.host_rows)
+        return trace(network, source, destination, protocol=protocol, dport=dport, ttl=ttl, fabric=fabric)
+
+    def explain(self, table: str, scope: str, key: str) -> Explained:
+        """Why a row is there. `scope` is a VNI or `tenant/segment`, for routes a router id or `tenant/router`.
+
+        `key` is a MAC, an IP or a prefix. InputError, NotFoundError.
+        """
+        declared = BY_NAME.get(table)
+        if declared is None:
+            raise InputError(f"table {table!r}: is none; use one of {', '.join(BY_NAME)}")
+        number = self._scope(declared, scope)
+        try:
+            raw = _KEYS[declared.name](number, key)
+        except (ValueError, OverflowError) as error:
+            raise InputError(f"{table} row: key {key!r} is not {_FORMS[declared.name]} ({error})") from None
+        made = self._mirror.compiler.maker(declared, raw)
+        if made is None:
+            raise NotFoundError(f"{table} row: {scope} {key} is in no table")
+        row = Row(declared, raw, made[1])
+        reason = explain_row(self._mirror.compiler, row)
+        return Explained(table, RowNames(self._mirror.owners).describe(row), reason.sentence, reason.objects)
+
+    def _scope(self, table: Table, scope: str) -> int:
+        kind = Kind.ROUTER if table is ROUTES else Kind.SEGMENT
+        if scope.isascii() and scope.isdigit() and len(scope) <= _LONGEST_NUMBER:
+            return int(scope)
+        tenant, slash, name = scope.partition("/")
+        if not slash:
+            raise InputError(f"{kind.singular} {scope!r}: is neither a number nor TENANT/{kind.singular.upper()}")
+        item = self.get(Key(kind, tenant, name)).item
+        return item.vni if isinstance(item, Segment) else item.id if isinstance(item, Router) else 0
+
+    def status(self) -> FleetStatus:
+        """How the fleet fares: declared hosts, those that never came among them."""
+        known = self._acks.hosts()
+        names = sorted(name for _, name in self._mirror.declared.hosts)
+        declared = self._mirror.declared
+        return FleetStatus(
+            revision=self._mirror.revision,
+            objects={kind.value: len(getattr(declared, kind.value)) for kind in Kind},
+            hosts=tuple(known.get(name) or HostStatus(name, connected=False) for name in names),
+        )
+
+
+_LONGEST_NUMBER = 10
+_FORMS = {"locations": "a MAC", "neighbors": "an IP address", "routes": "a prefix"}
+_KEYS: Mapping[str, Callable[[int, str], bytes]] = {
+    LOCATIONS.name: lambda scope, key: Location.key(scope, Mac.parse(key)),
+    NEIGHBORS.name: lambda scope, key: Neighbor.key(scope, ip_address(key)),
+    ROUTES.name: lambda scope, key: Route.key(scope, ip_network(key)),
+}
+
+
+def _place(cursor: str) -> Id:
+    """Where a cursor stands; InputError when nobody gave it out."""
+    tenant, slash, name = cursor.partition("/")
+    if not slash:
+        raise InputError(f"after {cursor[:80]!r}: is no cursor; give the `next` of the page before")
+    return tenant, name
