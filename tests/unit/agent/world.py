@@ -41,6 +41,19 @@ SECONDS = 20
 """How long a test may wait for what it expects."""
 
 
+class WatchedClock(ManualClock):
+    """Tells for which moments somebody has slept, or sleeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moments: set[float] = set()
+
+    async def sleep_until(self, moment: float) -> None:
+        """See ManualClock."""
+        self.moments.add(moment)
+        await super().sleep_until(moment)
+
+
 class FakeInterfaces:
     """The interfaces of a fake kernel; a pipe tells of changes."""
 
@@ -79,7 +92,7 @@ class HostWorld:
         self.directory = Path(self._folder.name)
         self.kernel = FakeKernel(LINKS)
         self.controller = ScriptedController("h1", network, up=up)
-        self.clock = ManualClock()
+        self.clock = WatchedClock()
         self.links = FakeInterfaces(self.kernel)
         self.logs: list[Any] = []
         self.config = AgentConfig(
@@ -120,13 +133,11 @@ class HostWorld:
 
     async def audit(self) -> None:
         """Time passes until the data plane has been audited once more."""
-        before = self.kernel.calls["load"]
-
-        def audited() -> bool:
-            self.clock.advance(self.config.audit_seconds)
-            return self.kernel.calls["load"] > before
-
-        await until(audited)
+        before, due = self.kernel.calls["load"], self.clock.now() + self.config.audit_seconds
+        await until(lambda: due in self.clock.moments)
+        self.clock.advance(self.config.audit_seconds)
+        await until(lambda: due + self.config.audit_seconds in self.clock.moments)
+        assert self.kernel.calls["load"] == before + 1
 
     async def ask(self, call: Callable[[LocalAgent], T]) -> T:
         """What a program on this machine gets for an answer."""

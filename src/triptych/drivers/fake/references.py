@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Iterator
 
 from triptych.core.tables import LOCATIONS, NEIGHBORS, ROUTES, Location, Neighbor, Route, RouteKind, TableSet
 
 
-def dangling(rows: TableSet, excused: Container[tuple[str, bytes]] = frozenset()) -> Iterator[str]:
+def dangling(rows: TableSet, excused: Collection[tuple[str, bytes]] = frozenset()) -> Iterator[str]:
     """A sentence for each row whose target is neither there nor among the `excused` (table, key).
 
     A `neighbors` row points at a location, a connected route at the neighbor that is its
     gateway, and every next hop at a segment that has some location.
     """
     segments = {key[:4] for key in rows[LOCATIONS]}
+    segments.update(key[:4] for table, key in excused if table == LOCATIONS.name)
     for key, value in rows[NEIGHBORS].items():
         neighbor = Neighbor.unpack(key, value)
         target = Location.key(neighbor.vni, neighbor.mac)
