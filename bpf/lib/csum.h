@@ -21,6 +21,19 @@ static __always_inline __u16 csum_replace(__u16 check, __u16 from, __u16 to)
 	return csum_fold((__u16)~check + (__u16)~from + to);
 }
 
+/* Of an IPv4 header without options after it became another one; a wrong one stays wrong. */
+static __always_inline __u16 csum_ip4_update(const struct iphdr *from, const struct iphdr *to)
+{
+	const half *f = (const half *)from, *t = (const half *)to;
+	__u32 sum = (__u16)~from->check;
+
+#pragma unroll
+	for (int i = 0; i < 10; i++)
+		if (i != 5)
+			sum += (__u16)~f[i] + t[i];
+	return csum_fold(sum);
+}
+
 /* Of an IPv4 header without options; `check` counts as zero. */
 static __always_inline __u16 csum_ip4(const struct iphdr *ip)
 {

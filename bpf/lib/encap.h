@@ -126,9 +126,9 @@ static __always_inline bool write_outer6(struct __sk_buff *ctx, const struct tri
 /* What the VXLAN device is told; the prefix of struct bpf_tunnel_key that 5.15 knows. */
 #define TUNNEL_KEY_SIZE offsetof(struct bpf_tunnel_key, local_ipv4)
 
-static __always_inline long set_tunnel(struct __sk_buff *ctx, __be32 vni, const struct tri_ip *remote, __u32 hash)
+static __always_inline long set_tunnel(struct __sk_buff *ctx, __be32 vni, const struct tri_ip *remote, __u8 ttl)
 {
-	struct bpf_tunnel_key key = {.tunnel_id = bpf_ntohl(vni), .tunnel_ttl = OUTER_TTL};
+	struct bpf_tunnel_key key = {.tunnel_id = bpf_ntohl(vni), .tunnel_ttl = ttl};
 	__u64 flags = BPF_F_ZERO_CSUM_TX;
 
 	if (is_ip4(remote)) {
@@ -137,8 +137,6 @@ static __always_inline long set_tunnel(struct __sk_buff *ctx, __be32 vni, const 
 		copy_ip((struct tri_ip *)key.remote_ipv6, remote);
 		flags |= BPF_F_TUNINFO_IPV6;
 	}
-	/* The device derives its source port from it, and need not dissect the packet. */
-	bpf_set_hash(ctx, hash);
 	return bpf_skb_set_tunnel_key(ctx, &key, TUNNEL_KEY_SIZE, flags);
 }
 
@@ -168,7 +166,9 @@ static __always_inline int encapsulate(struct __sk_buff *ctx, const struct tri_c
 		tell(ctx, &decision);
 		return bpf_redirect_neigh(cfg->underlay_ifindex, NULL, 0, 0);
 	}
-	if (set_tunnel(ctx, vni, remote, t.hash))
+	/* The device derives its source port from it, and need not dissect the packet. */
+	bpf_set_hash(ctx, t.hash);
+	if (set_tunnel(ctx, vni, remote, OUTER_TTL))
 		return drop(ctx, ctx->ifindex, TRI_REASON_ENCAP_FAILED);
 	count(TRI_EVENT_ENCAP, 1);
 	count(TRI_EVENT_ENCAP_DEVICE, 1);

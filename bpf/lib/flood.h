@@ -40,11 +40,12 @@ static __noinline int flood_overlay(struct __sk_buff *ctx, const struct tri_floo
 	bool quiet = traced(ctx);
 	int copies = 0;
 
+	bpf_set_hash(ctx, hash);
 	for (int i = 0; i < TRI_FLOOD_VTEPS; i++) {
 		if (i >= (int)flood->vtep_count)
 			break;
 		copies++;
-		if (!quiet && !set_tunnel(ctx, vni, &flood->vteps[i], hash))
+		if (!quiet && !set_tunnel(ctx, vni, &flood->vteps[i], OUTER_TTL))
 			bpf_clone_redirect(ctx, device, 0);
 	}
 	return copies;

@@ -11,92 +11,13 @@
 #include "deliver.h"
 #include "encap.h"
 #include "events.h"
-#include "flood.h"
-#include "layer2.h"
-
-/* Drops on this side are the underlay's, no port's. */
-#define UNDERLAY 0
+#include "fate.h"
+#include "outer.h"
+#include "passon.h"
 
 /* Since Linux 6.3; asked for only when the loader found them (TRI_DECAP_L3). */
 #define ROOM_DECAP_L3_IPV4 (1ULL << 7)
 #define ROOM_DECAP_L3_IPV6 (1ULL << 8)
-
-/* What becomes of an inner frame: one port, or (none) a flood, or (neither) a drop. */
-struct tri_fate {
-	const struct tri_local *local;
-	const struct tri_flood *flood;
-	__u32 reason;
-};
-
-static __always_inline struct tri_fate fate_of(__be32 vni, const __u8 *mac)
-{
-	struct tri_fate fate = {.reason = TRI_REASON_BUM};
-
-	if (likely(!is_group_mac(mac))) {
-		fate.reason = TRI_REASON_NO_LOCAL_PORT;
-		fate.local = local_of(vni, mac);
-		if (likely(fate.local))
-			return fate;
-	}
-	fate.flood = flood_of(vni);
-	if (fate.flood && !is_group_mac(mac) && location_of(vni, mac))
-		fate.flood = NULL;
-	return fate;
-}
-
-static __always_inline bool is_host(const struct tri_ip *ip)
-{
-	return bpf_map_lookup_elem(&vteps, ip) != NULL;
-}
-
-/* The outer headers of a packet that is ours. */
-struct tri_outer {
-	struct tri_ip source;
-	__u32 begin;     /* of the inner frame; 0: the packet is not ours */
-	__u32 end;       /* of the outer packet, counted as the frame is */
-	__be16 protocol; /* of the outer packet */
-	bool checked;    /* it has a UDP checksum that somebody must verify */
-};
-
-static __always_inline void read_outer4(struct __sk_buff *ctx, const struct tri_config *cfg, struct tri_outer *o)
-{
-	const struct {
-		struct iphdr ip;
-		struct udphdr udp;
-	} *p = at(ctx, ETH_HLEN, sizeof(*p));
-	__u32 end;
-
-	if (!p || *(__u8 *)&p->ip != 0x45 || p->ip.protocol != IPPROTO_UDP || p->udp.dest != cfg->udp_port ||
-	    p->ip.daddr != ip4_of(&cfg->vtep) || p->ip.frag_off & bpf_htons(0x3fff))
-		return;
-	end = ETH_HLEN + bpf_ntohs(p->ip.tot_len);
-	if (end < ETH_HLEN + sizeof(*p) || end > ctx->len)
-		return;
-	map_ip4(&o->source, p->ip.saddr);
-	o->checked = p->udp.check != 0;
-	o->begin = OVERHEAD4;
-	o->end = end;
-}
-
-static __always_inline void read_outer6(struct __sk_buff *ctx, const struct tri_config *cfg, struct tri_outer *o)
-{
-	const struct {
-		struct ipv6hdr ip;
-		struct udphdr udp;
-	} *p = at(ctx, ETH_HLEN, sizeof(*p));
-	__u32 end;
-
-	if (!p || p->ip.version != 6 || p->ip.nexthdr != IPPROTO_UDP || p->udp.dest != cfg->udp_port ||
-	    !same_ip((struct tri_ip *)&p->ip.daddr, &cfg->vtep))
-		return;
-	end = ETH_HLEN + sizeof(p->ip) + bpf_ntohs(p->ip.payload_len);
-	if (end < ETH_HLEN + sizeof(*p) || end > ctx->len)
-		return;
-	copy_ip(&o->source, &p->ip.saddr);
-	o->checked = p->udp.check != 0;
-	o->begin = OVERHEAD6;
-	o->end = end;
-}
 
 /*
  * Whether the program may take the outer headers off. What is left to the device, and why:
@@ -111,7 +32,7 @@ static __always_inline bool may_decapsulate(struct __sk_buff *ctx, const struct 
 {
 	__u8 upper;
 
-	if (!(cfg->flags & TRI_DECAP_PROGRAM) || local->kind != TRI_PORT_PEER || o->checked || o->end != ctx->len)
+	if (!(cfg->flags & TRI_DECAP_PROGRAM) || local->kind != TRI_PORT_PEER || !is_plain(ctx, o))
 		return false;
 	if (protocol != bpf_htons(ETH_P_IP) && protocol != bpf_htons(ETH_P_IPV6))
 		return false;
@@ -208,11 +129,13 @@ static __always_inline int underlay(struct __sk_buff *ctx, const struct tri_conf
 		return drop(ctx, UNDERLAY, TRI_REASON_VLAN_TAGGED);
 	if (unlikely(o.end - o.begin - sizeof(inner) < least_payload(inner.h_proto)))
 		return drop(ctx, UNDERLAY, TRI_REASON_MALFORMED_TUNNEL);
-	fate = fate_of(vni, inner.h_dest);
+	fate = fate_of(cfg, vni, inner.h_dest, &o.source, o.ttl);
 	if (fate.local && may_decapsulate(ctx, cfg, &o, fate.local, inner.h_proto))
 		return decapsulate(ctx, &o, &inner, &fate);
 	if (fate.local || fate.flood)
 		return leave_to_device(ctx, vni, &fate);
+	if (fate.elsewhere)
+		return pass_on(ctx, cfg, &o, vni, fate.elsewhere);
 	return drop(ctx, UNDERLAY, fate.reason);
 }
 
@@ -241,7 +164,9 @@ static __always_inline int tunnel(struct __sk_buff *ctx, const struct tri_config
 		     eth->h_proto == bpf_htons(VLAN_8021AD)))
 		return drop(ctx, UNDERLAY, TRI_REASON_VLAN_TAGGED);
 	vni = bpf_htonl(key.tunnel_id);
-	fate = fate_of(vni, eth->h_dest);
+	fate = fate_of(cfg, vni, eth->h_dest, &source, key.tunnel_ttl);
+	if (fate.elsewhere)
+		return pass_on_by_device(ctx, cfg, vni, fate.elsewhere, key.tunnel_ttl);
 	if (!fate.local && !fate.flood)
 		return drop(ctx, UNDERLAY, fate.reason);
 	count(TRI_EVENT_DECAP, 1);

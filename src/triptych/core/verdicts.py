@@ -59,6 +59,7 @@ class Reason(IntEnum):
     HAIRPIN = 27
     ENCAP_FAILED = 28
     PORT_UNREACHABLE = 29
+    PASS_ON_EXPIRED = 30
 
 
 REASON_TEXT: dict[Reason, str] = {
@@ -92,6 +93,7 @@ REASON_TEXT: dict[Reason, str] = {
     Reason.HAIRPIN: "the destination is the port that it came from",
     Reason.ENCAP_FAILED: "the kernel could not add or remove the outer headers",
     Reason.PORT_UNREACHABLE: "UDP or TCP to the router itself",
+    Reason.PASS_ON_EXPIRED: "passed on from host to host until its outer TTL ran out; their locations disagree",
 }
 
 
@@ -112,6 +114,8 @@ class Event(IntEnum):
     ROUTED = 8
     FLOODED = 9
     FLOOD_COPIES = 10
+    PASSED_ON = 11
+    """Of ENCAP, frames of other hosts for a port that has moved on."""
 
 
 __all__ = ["REASON_TEXT", "Event", "Reason", "Verdict"]

@@ -47,7 +47,8 @@ class LivePlane:
         """An outer packet through `from_underlay`; what that leaves to the VXLAN device is judged from the rows."""
         expected = self._reference.receive_underlay(packet)
         run = self._plane.test_run(Entry.UNDERLAY, _NOBODY + _ETHERTYPE[packet[0] >> 4] + packet)
-        if run.decision is not None and (run.decision.by_device or run.decision.verdict is not Verdict.LOCAL):
+        changed = (Verdict.LOCAL, Verdict.ENCAP)
+        if run.decision is not None and (run.decision.by_device or run.decision.verdict not in changed):
             # The VXLAN device takes the outer headers off, or nobody does: the bytes are still the outer packet's.
             run = run._replace(frame=expected.frame)
         return self._outcome(run, expected.frame, expected)

@@ -2,8 +2,7 @@
 
 They are drawn from what the host knows (its rows, its ports), so that most reach deep into
 the tables, and most of the rest are wrong in one place only. `frames` feeds `from_port`,
-`overlay_frames` feeds `from_overlay`, `underlay_packets` feeds `from_underlay`, and the same
-bytes feed the loaded programs.
+`underlay_packets` feeds `from_underlay`, and the same bytes feed the loaded programs.
 """
 
 from __future__ import annotations
@@ -106,23 +105,17 @@ def frames(world: World | Host, rng: Random, count: int) -> Iterator[tuple[str, 
         yield port.name, parts.mutated(rng, make(world, rng, port))
 
 
-def overlay_frames(world: World | Host, rng: Random, count: int) -> Iterator[tuple[IP, int, bytes]]:
-    """`count` times an outer source, a VNI and an inner frame that another host might send."""
-    world = world if isinstance(world, World) else World(world)
-    vteps: list[IP] = sorted(world.host.vteps, key=int)
-    stranger = type(world.host.config.vtep)(int(world.host.config.vtep) + 77)
-    for _ in range(count):
-        vni = rng.choice(world.vnis)
-        segment = world.segments.get(vni, _Segment())
-        inner = _inner(world, rng, vni, segment)
-        yield (rng.choice(vteps) if vteps and rng.random() < 0.95 else stranger), vni, parts.mutated(rng, inner)
-
-
 def underlay_packets(world: World | Host, rng: Random, count: int) -> Iterator[bytes]:
     """`count` outer IP packets: VXLAN for this host, nearly so, or somebody else's."""
     world = world if isinstance(world, World) else World(world)
     config = world.host.config
-    for source, vni, inner in overlay_frames(world, rng, count):
+    vteps: list[IP] = sorted(world.host.vteps, key=int)
+    stranger = type(config.vtep)(int(config.vtep) + 77)
+    for _ in range(count):
+        vni = rng.choice(world.vnis)
+        inner = parts.mutated(rng, _inner(world, rng, vni, world.segments.get(vni, _Segment())))
+        source = rng.choice(vteps) if vteps and rng.random() < 0.95 else stranger
+        ttl = 64 if rng.random() < 0.7 else rng.choice((0, 1, 2, 255))
         flags = 8 if rng.random() < 0.95 else rng.randrange(256)
         port = config.udp_port if rng.random() < 0.95 else rng.choice((53, 8472))
         payload = bytes((flags, 0, 0, 0)) + (vni << 8).to_bytes(4, "big") + inner
@@ -130,7 +123,7 @@ def underlay_packets(world: World | Host, rng: Random, count: int) -> Iterator[b
         target = config.vtep if rng.random() < 0.97 else source
         wrap = parts.ipv4 if source.version == 4 else parts.ipv6
         protocol = 17 if rng.random() < 0.97 else rng.choice((6, 1, 58, 47))
-        yield parts.mutated(rng, wrap(rng, source.packed, target.packed, protocol, datagram, 64))
+        yield parts.mutated(rng, wrap(rng, source.packed, target.packed, protocol, datagram, ttl))
 
 
 def _inner(world: World, rng: Random, vni: int, segment: _Segment) -> bytes:

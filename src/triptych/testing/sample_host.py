@@ -60,6 +60,7 @@ _VMS: tuple[tuple[int, int, int | str | None], ...] = (
     (WEB, 14, 0),  # not attached
     (WEB, 15, ""),
     (WEB, 16, None),
+    (WEB, 17, 2),  # was here until a moment ago; others still send to this host
     (DB, 11, 0),
     (DB, 12, 2),
     (DB, 14, 0),  # not attached

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
+import msgspec
 import pytest
 
 from tests.dataplane.driver.world import ANSWERED, MACS, PORTS, ROWS, VNI, VTEP, World, wired
@@ -85,6 +86,17 @@ def test_a_port_without_room_is_refused_and_leaves_nothing(world: World) -> None
         assert {name: dict(plane.maps[name].items()) for name in held} == held
     driver.open()
     assert driver.ports() == before
+    assert world.ping() == ANSWERED
+
+
+def test_a_port_that_finds_no_room_elsewhere_stays_where_it_was(world: World) -> None:
+    """Moving to another interface without room: TableFullError, and frames still find the port at the former one."""
+    driver = wired(world.driver(sizes=msgspec.structs.replace(SMALL, ports=2)))
+    with PinnedPlane(world.pin_dir) as plane:
+        held = {name: dict(plane.maps[name].items()) for name in ("ports", "locals", "allowed", "facts")}
+        with pytest.raises(TableFullError, match=r"port acme/a: .* map ports: no room; raise sizes\.ports"):
+            driver.attach(msgspec.structs.replace(PORTS["a"], interface="spine"))
+        assert {name: dict(plane.maps[name].items()) for name in held} == held
     assert world.ping() == ANSWERED
 
 

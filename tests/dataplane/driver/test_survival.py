@@ -12,13 +12,16 @@ import time
 from pathlib import Path
 from typing import Self
 
+import msgspec
 import pytest
 
 from tests.dataplane.driver.world import ANSWERED, PORTS, ROWS, VNI, World, wired
 from triptych.core.tables import LOCATIONS, NEIGHBORS, Delta, Location, Row
 from triptych.core.verdicts import Event
 from triptych.drivers.base import Applied, reconcile
+from triptych.drivers.ebpf import localports
 from triptych.drivers.ebpf.driver import EbpfDriver
+from triptych.drivers.ebpf.localports import LocalPorts
 from triptych.drivers.ebpf.maps import SHARED
 from triptych.drivers.ebpf.pinned import PinnedPlane
 from triptych.errors import DataPlaneError, TriptychError
@@ -95,6 +98,43 @@ def test_the_audit_at_opening_repairs_a_ports_entries(world: World) -> None:
         after = {name: dict(plane.maps[name].items()) for name in names}
     assert {name: sorted(held) for name, held in after.items()} == {name: sorted(held) for name, held in before.items()}
     assert {name: after[name] for name in names[:3]} == {name: before[name] for name in names[:3]}
+
+
+@pytest.mark.parametrize(("dies_in", "ends_at"), [("facts", "port-a"), ("entries", "spine"), ("leave", "spine")])
+def test_a_move_that_was_cut_short_ends_at_one_interface(
+    world: World, monkeypatch: pytest.MonkeyPatch, dies_in: str, ends_at: str
+) -> None:
+    """Death as a port moves: the next open finds it at the interface it is delivered to, and nothing of the other."""
+    driver = wired(world.driver())
+    moved = msgspec.structs.replace(PORTS["a"], interface="spine")
+    driver.attach(moved)
+    driver.attach(PORTS["a"])
+    home, name = {
+        "facts": (localports, "entries"),
+        "entries": (LocalPorts, "_limit"),
+        "leave": (LocalPorts, "_leave"),
+    }[dies_in]
+    with monkeypatch.context() as patched:
+
+        def die(*_: object) -> None:
+            raise RuntimeError("the process ends here")
+
+        patched.setattr(home, name, die)
+        with pytest.raises(RuntimeError, match="ends here"):
+            driver.attach(moved)
+    driver.open()
+    wanted = {"acme/a": {"port-a": PORTS["a"], "spine": moved}[ends_at], "acme/b": PORTS["b"]}
+    assert {port.name: port for port in driver.ports()} == wanted
+    with PinnedPlane(world.pin_dir) as plane:
+        assert {port.name: port for port in plane.ports().values()} == wanted
+        assert {name: len(list(plane.maps[name].items())) for name in ("ports", "locals", "facts", "limits")} == {
+            "ports": 2,
+            "locals": 2,
+            "facts": 2,
+            "limits": 2,
+        }
+    driver.attach(PORTS["a"])
+    assert world.ping() == ANSWERED
 
 
 class Traffic:

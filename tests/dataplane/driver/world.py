@@ -184,6 +184,8 @@ class World:
                 for name, space in self.vms.items():
                     peer = {"ifname": "eth0", "net_ns_fd": space, "address": str(MACS[name])}
                     ip.link("add", ifname=f"port-{name}", kind="veth", peer=peer)
+                    # Or the host would announce itself to the VM, whenever it likes.
+                    Path(f"/proc/sys/net/ipv6/conf/port-{name}/disable_ipv6").write_text("1")
                 for link in ("underlay", "spine", "port-a", "port-b"):
                     ip.link("set", index=ip.link_lookup(ifname=link)[0], state="up")
 

@@ -198,6 +198,8 @@ def _underlay_quarrel(scene: Scene, expected: Outcome, run: TestRun) -> str:
     said = (decision.verdict, decision.reason)
     if said != (expected.verdict, expected.reason):
         return f"program {said[0].name} {said[1].name}, reference {expected.verdict.name} {expected.reason.name}"
+    if expected.verdict is Verdict.ENCAP:
+        return _passed_on_quarrel(scene, expected, run)
     if expected.verdict is not Verdict.LOCAL:
         return ""
     name = scene.port_name(decision.ifindex)
@@ -207,3 +209,14 @@ def _underlay_quarrel(scene: Scene, expected: Outcome, run: TestRun) -> str:
         # The bytes are the kernel's to make; the namespaces judge them.
         return ""
     return "" if run.frame == expected.frame else f"bytes {run.frame.hex()} are not {expected.frame.hex()}"
+
+
+def _passed_on_quarrel(scene: Scene, expected: Outcome, run: TestRun) -> str:
+    decision = run.decision
+    assert decision is not None
+    if (decision.vtep, decision.vni) != (expected.vtep, expected.vni):
+        return f"program passes on to {decision.vtep} VNI {decision.vni}, reference to {expected.vtep} {expected.vni}"
+    if decision.by_device:
+        return ""
+    packet = encapsulate(scene.reference, expected)
+    return "" if run.frame[14:] == packet else f"bytes {run.frame[14:].hex()} are not {packet.hex()}"

@@ -1,7 +1,7 @@
 """The reference forwarder: the readable meaning of the three tables (docs/explanation/forwarding.md)."""
 
 from triptych.core.forward.fabric import Fabric, Passage, Plane, ReferencePlane, Visit
-from triptych.core.forward.forwarder import from_overlay, from_port, from_underlay
+from triptych.core.forward.forwarder import from_port, from_underlay
 from triptych.core.forward.host import Host
 from triptych.core.forward.outcome import IcmpFate, Lookup, Outcome
 from triptych.core.forward.probe import Probe, Protocol, probe
@@ -26,7 +26,6 @@ __all__ = [
     "TraceStep",
     "Visit",
     "encapsulate",
-    "from_overlay",
     "from_port",
     "from_underlay",
     "probe",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
@@ -130,25 +131,34 @@ class Fabric:
         return self._planes[name]
 
     def send(self, host: str, port: str, frame: bytes) -> Passage:
-        """Follow a frame that the VM at `port` of `host` sent. Ends after one tunnel: none leads to another."""
-        plane = self.plane(host)
-        outcome = plane.receive(port, frame)
-        visits = [Visit(host, port, None, None, frame, outcome)]
+        """Follow a frame that the VM at `port` of `host` sent, and its copies, to where each of them ends.
+
+        A host may pass on what came by a tunnel. That ends as well: the outer TTL falls by one each time.
+        """
+        visits = [Visit(host, port, None, None, frame, self.plane(host).receive(port, frame))]
         lost: list[IP] = []
-        targets = outcome.flood_vteps if outcome.verdict is Verdict.FLOOD else (outcome.vtep,)
-        for vtep in targets:
-            if vtep is None:
-                continue
-            name = self._names.get(vtep)
-            if name is None:
-                lost.append(vtep)
-                continue
-            try:
-                packet = plane.encapsulate(outcome, vtep)
-            except DataPlaneError:
-                failed = Outcome(Verdict.DROP, outcome.frame, Reason.ENCAP_FAILED)
-                visits.append(Visit(host, port, None, None, frame, failed))
-                continue
-            arrived = self.plane(name).receive_underlay(packet)
-            visits.append(Visit(name, None, self._vteps[host], outcome.vni, outcome.frame, arrived))
+        unfollowed = deque(visits)
+        while unfollowed:
+            visit = unfollowed.popleft()
+            outcome = visit.outcome
+            for vtep in outcome.flood_vteps if outcome.vtep is None else (outcome.vtep,):
+                after = self._cross(visit, vtep)
+                if after is None:
+                    lost.append(vtep)
+                    continue
+                visits.append(after)
+                unfollowed.append(after)
         return Passage(tuple(visits), tuple(lost))
+
+    def _cross(self, visit: Visit, vtep: IP) -> Visit | None:
+        """What comes of a frame, or a copy, on its way to a VTEP; None when no host has it."""
+        name, outcome = self._names.get(vtep), visit.outcome
+        if name is None:
+            return None
+        try:
+            packet = self.plane(visit.host).encapsulate(outcome, vtep)
+        except DataPlaneError:
+            failed = Outcome(Verdict.DROP, outcome.frame, Reason.ENCAP_FAILED)
+            return msgspec.structs.replace(visit, outcome=failed)
+        arrived = self.plane(name).receive_underlay(packet)
+        return Visit(name, None, self._vteps[visit.host], outcome.vni, outcome.frame, arrived)

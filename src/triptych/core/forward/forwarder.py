@@ -7,15 +7,14 @@ the eBPF programs are held to: `spoof` (1, 2), `resolve` (3), `layer2` (4, 6), `
 
 from __future__ import annotations
 
-from triptych.core.addresses import IP
 from triptych.core.forward import layer2, resolve, spoof
 from triptych.core.forward.frame import ETHERNET, IPV4, IPV4_SIZE, IPV6, IPV6_SIZE, VLAN, Drop, Frame
 from triptych.core.forward.host import Host
 from triptych.core.forward.layer3 import route_frame
 from triptych.core.forward.outcome import Outcome
-from triptych.core.forward.tunnel import open_outer
+from triptych.core.forward.tunnel import Outer, open_outer, readdressed
 from triptych.core.forward.walk import MaySendIcmp, Walk
-from triptych.core.tables import LocationKind
+from triptych.core.tables import Location, LocationKind
 from triptych.core.verdicts import Event, Reason
 
 _FIXED_HEADER = {IPV4: IPV4_SIZE, IPV6: IPV6_SIZE}
@@ -62,30 +61,28 @@ def _judge(walk: Walk, name: str) -> Outcome:
     return layer2.flood(walk, frame, port, Reason.UNKNOWN_UNICAST)
 
 
-def from_overlay(host: Host, outer_source: IP, vni: int, inner: bytes) -> Outcome:
-    """An inner frame that came in VXLAN with a valid VNI from the VTEP `outer_source`."""
-    walk = Walk(host, inner, None, _always)
-    try:
-        return _arrive(walk, outer_source, vni)
-    except Drop as drop:
-        return walk.drop(drop.reason)
-
-
 def from_underlay(host: Host, packet: bytes) -> Outcome:
-    """A packet that the underlay interface received, from its IP header on (outer Ethernet left out)."""
+    """A packet that the underlay interface received, from its IP header on (outer Ethernet left out).
+
+    The outcome's frame is the inner one; the packet itself when it is left to the host or names no segment.
+    """
     outer = open_outer(host.config, packet)
     walk = Walk(host, packet, None, _always)
     if outer is None:
         return walk.leave()
-    if host.is_host(outer.source) and not outer.vni_is_valid:
+    if not host.is_host(outer.source):
+        return walk.drop(Reason.UNKNOWN_VTEP)
+    if not outer.vni_is_valid:
         return walk.drop(Reason.MALFORMED_TUNNEL)
-    return from_overlay(host, outer.source, outer.vni, outer.inner)
+    walk = Walk(host, outer.inner, None, _always)
+    try:
+        return _arrive(walk, outer)
+    except Drop as drop:
+        return walk.drop(drop.reason)
 
 
-def _arrive(walk: Walk, outer_source: IP, vni: int) -> Outcome:
-    host, inner = walk.host, walk.raw
-    if not host.is_host(outer_source):
-        raise Drop(Reason.UNKNOWN_VTEP)
+def _arrive(walk: Walk, outer: Outer) -> Outcome:
+    inner, vni = walk.raw, outer.vni
     if len(inner) < ETHERNET:
         raise Drop(Reason.MALFORMED_TUNNEL)
     frame = Frame(inner)
@@ -100,10 +97,25 @@ def _arrive(walk: Walk, outer_source: IP, vni: int) -> Outcome:
     port = walk.local(vni, frame.destination, "which port of this host has the destination MAC")
     if port is not None:
         return walk.deliver(inner, port, Event.DECAP)
-    # Both questions are asked only when no port is there: a frame for a port needs neither.
-    if walk.members(vni, frame.destination) and walk.location(vni, frame.destination, "is it declared at all") is None:
+    # Asked only when no port is there: a frame for a port needs neither of the two answers.
+    location = walk.location(vni, frame.destination, "no port here has it: where is it")
+    if location is not None:
+        return _pass_on(walk, outer, location)
+    if walk.members(vni, frame.destination):
         return _flood_locally(walk, vni)
     raise Drop(Reason.NO_LOCAL_PORT)
+
+
+def _pass_on(walk: Walk, outer: Outer, location: Location) -> Outcome:
+    """The port has moved and the sender does not know yet: to where it is now, but never back or for ever."""
+    own, target = walk.host.config.vtep, location.underlay
+    if location.kind is not LocationKind.VTEP or target is None or target in (own, outer.source):
+        raise Drop(Reason.NO_LOCAL_PORT)
+    if outer.ttl <= 1:
+        raise Drop(Reason.PASS_ON_EXPIRED)
+    if target.version != own.version:
+        raise Drop(Reason.ENCAP_FAILED)
+    return walk.pass_on(walk.raw, outer.vni, target, readdressed(outer, own, target))
 
 
 def _flood_locally(walk: Walk, vni: int) -> Outcome:

@@ -57,8 +57,9 @@ class Outcome(msgspec.Struct, frozen=True):
 
     `frame` is the inner frame as it leaves; for DROP and PASS, as it came. `port` is the
     receiver (LOCAL) or the sender (REPLY). `vni` is set for ENCAP and FLOOD, `vtep` for
-    ENCAP. A REPLY with a reason is an ICMP error: the frame itself was dropped.
-    `flow_hash` is None where nothing needed it.
+    ENCAP. `outer` is what goes before a frame that is passed on: IP, UDP and VXLAN headers as
+    they leave; empty for all that this host encapsulates itself. A REPLY with a reason is an
+    ICMP error: the frame itself was dropped. `flow_hash` is None where nothing needed it.
     """
 
     verdict: Verdict
@@ -67,6 +68,7 @@ class Outcome(msgspec.Struct, frozen=True):
     port: str | None = None
     vni: int | None = None
     vtep: IP | None = None
+    outer: bytes = b""
     flood_vteps: tuple[IP, ...] = ()
     flood_ports: tuple[str, ...] = ()
     events: Mapping[Event, int] = {}

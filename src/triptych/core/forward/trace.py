@@ -124,7 +124,7 @@ def run(sent: Probe, source: str, destination: str, fabric: Fabric) -> Trace:
         steps=tuple(steps),
         verdict=verdict,
         reason=last.outcome.reason.name,
-        explanation=_lost(passage) if verdict == "lost" else _explain(last.outcome),
+        explanation=_lost(passage) if verdict == "lost" else explain(last.outcome),
         host=last.host,
         delivered_to=tuple(port for port, _ in passage.delivered),
     )
@@ -155,7 +155,7 @@ def _step(phase: str, visit: Visit) -> TraceStep:
         rewrites=rewrites(visit.frame, outcome.frame) if outcome.verdict in (Verdict.LOCAL, Verdict.ENCAP) else (),
         verdict=outcome.verdict.name,
         reason=outcome.reason.name,
-        explanation=_explain(outcome),
+        explanation=explain(outcome),
         sent_to=_targets(outcome),
         result=describe(outcome.frame) if leaves else None,
     )
@@ -171,7 +171,8 @@ def _targets(outcome: Outcome) -> tuple[str, ...]:
     return (*named, *outcome.flood_ports, *map(str, tunnels))
 
 
-def _explain(outcome: Outcome) -> str:
+def explain(outcome: Outcome) -> str:
+    """An outcome in a sentence."""
     why = REASON_TEXT[outcome.reason]
     if outcome.verdict is Verdict.DROP:
         return f"dropped: {why}"
@@ -179,6 +180,8 @@ def _explain(outcome: Outcome) -> str:
         return "answered on the spot" if outcome.reason is Reason.NONE else f"dropped, and its sender told so: {why}"
     if outcome.verdict is Verdict.LOCAL:
         return f"delivered to {outcome.port}"
+    if outcome.verdict is Verdict.ENCAP and outcome.outer:
+        return f"passed on to {outcome.vtep}, where the port is now, with one hop less to live"
     if outcome.verdict is Verdict.ENCAP:
         return f"sent to {outcome.vtep} in VXLAN with VNI {outcome.vni}"
     if outcome.verdict is Verdict.FLOOD:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from struct import Struct
 
 from triptych.core.addresses import IP
+from triptych.core.forward.checksum import updated
 from triptych.core.forward.flow import outer_source_port
 from triptych.core.forward.frame import IPV4_SIZE, UDP, Drop, Ip, read_ipv4, read_ipv6
 from triptych.core.forward.headers import ip_header
@@ -25,9 +26,14 @@ _NO_CHECKSUM = 0
 
 @dataclass(frozen=True, slots=True)
 class Outer:
-    """An outer packet for this VTEP, taken apart. `inner` is empty when the VXLAN header is cut short."""
+    """An outer packet for this VTEP, taken apart. `inner` is empty when the VXLAN header is cut short.
+
+    `headers` are what comes before the inner frame: IP, UDP and VXLAN.
+    """
 
     source: IP
+    ttl: int
+    headers: bytes
     vni_is_valid: bool
     vni: int
     inner: bytes
@@ -39,6 +45,8 @@ def encapsulate(host: Host, outcome: Outcome, vtep: IP | None = None) -> bytes:
     DataPlaneError when the copy cannot be sent: the VTEP is of the other family, or the
     frame does not fit an IP packet.
     """
+    if outcome.outer:
+        return outcome.outer + outcome.frame
     target = vtep if vtep is not None else outcome.vtep
     assert target is not None, "only ENCAP and FLOOD are encapsulated"
     assert outcome.vni is not None, "ENCAP and FLOOD name a segment"
@@ -61,11 +69,26 @@ def open_outer(config: HostConfig, packet: bytes) -> Outer | None:
         return None
     if _UDP.unpack_from(packet, ip.upper)[1] != config.udp_port:
         return None
-    tunnelled = packet[ip.upper + _UDP.size : ip.end]
-    if len(tunnelled) < _VXLAN.size:
-        return Outer(ip.source, False, 0, b"")
-    flags, word = _VXLAN.unpack_from(tunnelled)
-    return Outer(ip.source, bool(flags & _VNI_VALID), word >> 8, tunnelled[_VXLAN.size :])
+    inner = ip.upper + _UDP.size + _VXLAN.size
+    if ip.end < inner:
+        return Outer(ip.source, ip.ttl, packet[: ip.end], False, 0, b"")
+    flags, word = _VXLAN.unpack_from(packet, ip.upper + _UDP.size)
+    return Outer(ip.source, ip.ttl, packet[:inner], bool(flags & _VNI_VALID), word >> 8, packet[inner : ip.end])
+
+
+def readdressed(outer: Outer, own: IP, target: IP) -> bytes:
+    """The headers of a packet that host `own` passes on to `target`: one hop less to live, all else as it came.
+
+    The checksum of IPv4 is updated by difference, so that a wrong one stays wrong.
+    """
+    came = outer.headers
+    if own.version == 6:
+        return came[:7] + bytes((outer.ttl - 1,)) + own.packed + target.packed + came[40:]
+    leaves = came[:8] + bytes((outer.ttl - 1,)) + came[9:12] + own.packed + target.packed + came[IPV4_SIZE:]
+    checksum = int.from_bytes(came[10:12], "big")
+    for at in (8, 12, 14, 16, 18):
+        checksum = updated(checksum, *(int.from_bytes(header[at : at + 2], "big") for header in (came, leaves)))
+    return leaves[:10] + checksum.to_bytes(2, "big") + leaves[12:]
 
 
 def _read(packet: bytes) -> Ip | None:

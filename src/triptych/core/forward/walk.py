@@ -88,6 +88,11 @@ class Walk:
         counts = dict.fromkeys((Event.ENCAP, *events), 1)
         return self._end(Verdict.ENCAP, frame, vni=vni, vtep=vtep, events=counts)
 
+    def pass_on(self, frame: bytes, vni: int, vtep: IP, outer: bytes) -> Outcome:
+        """`frame` goes to another host behind the outer headers that it came with, addressed anew."""
+        events = {Event.ENCAP: 1, Event.PASSED_ON: 1}
+        return self._end(Verdict.ENCAP, frame, vni=vni, vtep=vtep, outer=outer, events=events)
+
     def flood(self, vni: int, vteps: tuple[IP, ...], ports: tuple[str, ...], *events: Event) -> Outcome:
         """A copy of the frame, as it came, goes to each VTEP and each port named."""
         copies = {Event.FLOODED: 1, Event.FLOOD_COPIES: len(vteps) + len(ports), **dict.fromkeys(events, 1)}

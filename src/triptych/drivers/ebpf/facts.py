@@ -81,11 +81,17 @@ class Facts:
     def put(self, ifindex: int, port: LocalPort) -> None:
         """Write a port; TableFullError when there is no room (nothing is left behind for a new one)."""
         parts = encode(port)
+        if len(parts) > 1:
+            # Without it, old and new parts that a process died between are no port, and never a mixed one.
+            self._map.delete(_KEY.pack(ifindex, 0))
+        part = len(parts)
         try:
             # Part 0 last: it says how many there are.
             for part in range(len(parts) - 1, -1, -1):
                 self._map.update(_KEY.pack(ifindex, part), parts[part])
         except OSError as error:
+            for written in range(part + 1, len(parts)):
+                self._map.delete(_KEY.pack(ifindex, written))
             if error.errno not in FULL:
                 raise
             raise TableFullError(
@@ -94,8 +100,11 @@ class Facts:
         self._trim(ifindex, len(parts))
 
     def delete(self, ifindex: int) -> None:
-        """Forget a port."""
-        self._trim(ifindex, 0)
+        """Forget a port, or what a write that was cut short left of one."""
+        # Looked for, not counted through: there may be gaps.
+        for owner, part in [(owner, part) for owner, part, _ in self._entries()]:
+            if owner == ifindex:
+                self._map.delete(_KEY.pack(owner, part))
 
     def _trim(self, ifindex: int, first: int) -> None:
         while self._map.delete(_KEY.pack(ifindex, first)):

@@ -65,11 +65,24 @@ class LocalPorts:
             if port is None or link is None or link.name != port.interface:
                 self._forget(ifindex)
             else:
-                self._held[port.name] = _Attached(port, ifindex, kind_of(link))
+                self._hold(_Attached(port, ifindex, kind_of(link)))
         self._audit()
         self._replication.rebuild((held.vni, held.ifindex) for held in self._held.values())
         for held in self._held.values():
             self._attacher.attach(held.ifindex, self._program)
+
+    def _hold(self, found: _Attached) -> None:
+        """Take over a port; of its two interfaces, when a process died as it moved, the one it is delivered to."""
+        other = self._held.get(found.port.name)
+        if other is not None and self._delivers_to(other):
+            self._forget(found.ifindex)
+            return
+        if other is not None:
+            self._forget(other.ifindex)
+        self._held[found.port.name] = found
+
+    def _delivers_to(self, item: _Attached) -> bool:
+        return all(self._maps["locals"].lookup(key) == value for key, value in item.entries()["locals"].items())
 
     def interfaces(self) -> set[int]:
         """The indices of the ports' interfaces."""
@@ -89,17 +102,20 @@ class LocalPorts:
         self._refuse_clash(new)
         self._replication.admits_port(new.vni, new.ifindex, port.name)
         same = old is not None and old.ifindex == new.ifindex
+        what = f"port {port.name}: cannot attach to {port.interface}"
         try:
             self._write(new)
+            with named(what):
+                self._attacher.attach(new.ifindex, self._program)
         except DataPlaneError:
-            self._remove(new, old.entries() if old is not None and same else {})
-            if old is not None and same:
-                self._write(old)
-            else:
+            self._remove(new, old.entries() if old is not None else {})
+            if not same:
                 self._forget(new.ifindex)
+            if old is not None:
+                # Also when it is on another interface: who delivers to its MAC was written over.
+                self._write(old)
             raise
-        with named(f"port {port.name}: cannot attach to {port.interface}"):
-            self._attacher.attach(new.ifindex, self._program)
+        with named(what):
             if old is not None:
                 self._leave(old, new)
             self._held[port.name] = new
@@ -107,7 +123,7 @@ class LocalPorts:
 
     def detach(self, name: str) -> None:
         """Make an interface nothing again; a port that is not there is no error."""
-        held = self._held.pop(name, None)
+        held = self._held.get(name)
         if held is None:
             return
         with named(f"port {name}: cannot detach"):
@@ -115,6 +131,8 @@ class LocalPorts:
             self._remove(held, {})
             self._replication.move_port(held.ifindex, held.vni, None)
             self._forget(held.ifindex)
+        # Only now: what the kernel refused to remove can be tried again.
+        del self._held[name]
 
     def _refuse_clash(self, new: _Attached) -> None:
         for held in self._held.values():

@@ -111,7 +111,9 @@ def adopt(found: BpfObject, directory: Path, sizes: MapSizes) -> dict[str, BpfMa
                     f"map {name} with keys of {pinned.info.key_size} and values of {pinned.info.value_size} bytes "
                     f"(type {pinned.info.type}, flags {pinned.info.flags})",
                 )
-            if pinned.info.max_entries == size:
+            # Counters of a newer version: the ones that these programs do not know are left alone.
+            is_roomier = sizes.of(name) is None and pinned.info.max_entries > size
+            if pinned.info.max_entries == size or is_roomier:
                 found.share(name, pinned.fd)
                 pinned.close()
             else:
