@@ -40,6 +40,11 @@ def load_network(sources: Iterable[Source], previous: Network | None = None) -> 
 
 def load_declarations(sources: Iterable[Source]) -> Declarations:
     """What all documents say together, checked; DocumentError with every fault otherwise."""
+    return parse(read_documents(sources))
+
+
+def read_documents(sources: Iterable[Source]) -> list[Document]:
+    """Plain data that knows its lines, of all documents; DocumentError with every one that cannot be read."""
     documents: list[Document] = []
     faults: list[Fault] = []
     for source in sources:
@@ -51,7 +56,7 @@ def load_declarations(sources: Iterable[Source]) -> Declarations:
     if faults:
         # What is missing may be in the files that could not be read: nothing more can be said.
         raise DocumentError(faults)
-    return parse(documents)
+    return documents
 
 
 def yaml_of(network: Network) -> str:
@@ -106,6 +111,7 @@ __all__ = [
     "document_of",
     "load_declarations",
     "load_network",
+    "read_documents",
     "read_json",
     "read_yaml",
     "yaml_of",

@@ -168,14 +168,15 @@ def test_a_watch_goes_on_after_a_break(ask: Ask) -> None:
         Reply(200, headers={"content-type": "text/event-stream"}, pieces=(changed(4, "p"), changed(5, "q")[:20])),
         Reply(hang_up=True),
         problem(503, "unavailable", "restarting"),
-        Reply(200, pieces=(changed(5, "q", last=False), changed(5, "r"), changed(6, "s"))),
+        Reply(200, pieces=(b": still here\n\nid: 4\n\n",)),
+        Reply(200, pieces=(changed(5, "q", last=False), changed(5, "r"), changed(6, "s"), b"id: 7\n\n")),
         problem(401, "unauthenticated", "the token was revoked"),
     )
     found: list[Event] = []
     with serving(script) as fake, pytest.raises(UnauthenticatedError, match="revoked"):
         ask(server(fake), lambda client: collect(client, found))
     assert found == [event(4, "p"), event(5, "q"), event(5, "r"), event(6, "s")]
-    assert [request.query.get("after") for request in fake.requests] == ["3", "4", "4", "4", "6"]
+    assert [request.query.get("after") for request in fake.requests] == ["3", "4", "4", "4", "4", "7"]
 
 
 def collect(client: Any, found: list[Event]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -81,8 +82,10 @@ class LocalAgent:
     def _ask(self, request: Request, wanted: type[R], wait: float = 0.0) -> R:
         self._socket.settimeout(wait + _GRACE)
         try:
-            self._file.write(msgspec.json.encode(request) + b"\n")
-            self._file.flush()
+            # An agent that turns a peer away says why before it hears anything.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self._file.write(msgspec.json.encode(request) + b"\n")
+                self._file.flush()
             line = self._file.readline(LONGEST_REPLY)
         except OSError as error:
             why = "no answer in time" if isinstance(error, TimeoutError) else error.strerror

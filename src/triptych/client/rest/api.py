@@ -109,8 +109,8 @@ def plan(document: Document, *, host: str | None = None, rows: int = 1000) -> Ca
     return Call("POST", path("plan"), reading(Plan), query, **json_body(document))
 
 
-def migrate(port: Key, host: str) -> Call[Written]:
-    """Let `host` take a port over from the one that has it."""
+def migrate(port: Key, host: str | None) -> Call[Written]:
+    """Let `host` take a port over from the one that has it; None: take that back."""
     return Call("POST", object_path(port) + "/migrate", reading(Written), **json_body({"host": host}))
 
 

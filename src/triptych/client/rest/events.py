@@ -24,10 +24,15 @@ class ServerEvent:
 
 
 class EventStream:
-    """Turns the pieces of one stream into events. `pause` is the one in seconds that the server asked for, or None."""
+    """Turns the pieces of one stream into events.
+
+    `pause` is the one in seconds that the server asked for, or None. `last_id` is where to
+    resume: also a block without data, which is no event, moves it on.
+    """
 
     def __init__(self) -> None:
         self.pause: float | None = None
+        self.last_id = ""
         self._decode = getincrementaldecoder("utf-8-sig")("replace")
         self._rest = ""
         self._event = ""
@@ -66,4 +71,5 @@ class EventStream:
         """An empty line: what was gathered is an event, unless it has no data."""
         event, data = self._event, self._data
         self._event, self._data, self._size = "", [], 0
+        self.last_id = self._id
         return ServerEvent(event or "message", "\n".join(data), self._id) if data else None

@@ -35,13 +35,12 @@ class Watching:
 
     def take(self, piece: bytes) -> list[Event]:
         """The changes that a piece of the stream completes; WireError for what is no change."""
-        events = []
-        for item in self._stream.feed(piece):
-            try:
-                events.append(_decoder.decode(item.data))
-            except msgspec.DecodeError as error:
-                raise WireError(f"the controller sends an event that this client does not know: {error}") from error
-            # Only the last event of a revision carries an id: a break before it must repeat the others.
-            if item.id.isdecimal():
-                self._revision = int(item.id)
+        found = self._stream.feed(piece)
+        try:
+            events = [_decoder.decode(item.data) for item in found]
+        except msgspec.DecodeError as error:
+            raise WireError(f"the controller sends an event that this client does not know: {error}") from error
+        # Only the last event of a revision carries an id: a break before it must repeat the others.
+        if self._stream.last_id.isdecimal():
+            self._revision = int(self._stream.last_id)
         return events
