@@ -70,7 +70,14 @@ def test_rows_are_written_in_the_order_of_change() -> None:
     [
         (Row(NEIGHBORS, b"short", bytes(8)), "a record of neighbors has 20 + 8 bytes"),
         (Row(LOCATIONS, bytes(12), b"\x09" + bytes(27)), "not a record of locations: 9 is not a valid LocationKind"),
-        (Row(ROUTES, b"\x20\0\0\0" + bytes(20), bytes(168)), "not a record of routes: 0 is not a valid RouteKind"),
+        (
+            Row(ROUTES, b"\x20\0\0\0" + bytes(20), bytes(168)),
+            "not a record of routes: family 0 for the prefix ::/0; it is 6",
+        ),
+        (
+            Row(ROUTES, b"\x20\0\0\0" + bytes(20), b"\x09\0\x06" + bytes(165)),
+            "not a record of routes: 9 is not a valid RouteKind",
+        ),
     ],
 )
 def test_what_is_no_record_is_refused_and_the_rest_goes_in(row: Row, message: str) -> None:
