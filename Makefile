@@ -7,7 +7,7 @@ SHELL := /bin/sh
 
 PY := .venv/bin/python
 WORKERS ?= $(shell nproc)
-# Seconds that `make fuzz` spends on the document parser, after its packet comparisons.
+# Seconds that `make fuzz` spends on each parser, after its packet comparisons.
 FUZZ_SECONDS ?= 300
 
 BPF_SOURCES := $(shell find bpf -name '*.[ch]')
@@ -16,7 +16,7 @@ BPF_BUILD := src/triptych/drivers/ebpf/build.py
 PACKAGES_STAMP := build/packages.stamp
 VENV_STAMP := .venv/.complete
 
-.PHONY: help demo test test-fast check format bench fuzz docs bpf proto lock install clean distclean
+.PHONY: help demo test test-fast try-kernel check format bench fuzz docs bpf proto lock install clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: install ## every test; needs root (real namespaces, kernel maps)
 test-fast: install ## the tests that need no root; under a minute
 	@$(PY) -m pytest -m "not root and not fuzz" -n $(WORKERS) -q
 
+try-kernel: install ## the data plane on another kernel, emulated; root; KERNEL=linux-image-....deb
+	@tools/try-kernel.sh $(KERNEL)
+
 check: $(VENV_STAMP) ## format, lint, types, import contracts, references in docs
 	$(PY) -m ruff format --check
 	$(PY) -m ruff check
@@ -46,11 +49,12 @@ format: $(VENV_STAMP) ## write the one layout, sort imports
 bench: install ## side-by-side measurements into bench-results/; needs root
 	@.venv/bin/triptych bench all
 
-fuzz: install ## 1,000,000 packet comparisons (root), then the document parser under libFuzzer; both bounded
+fuzz: install ## 1,000,000 packet comparisons (root), then the parsers under libFuzzer; all bounded
 	@$(PY) -m pytest -m fuzz --timeout=3600
 	@if $(PY) -c 'import atheris' 2>/dev/null; then \
-		$(PY) tests/fuzz/fuzz_documents.py -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
-	else echo "fuzz: atheris has no ready-made package for this machine; the parser was not fuzzed" >&2; exit 1; fi
+		$(PY) tests/fuzz/fuzz_documents.py -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 && \
+		$(PY) tests/fuzz/fuzz_wire.py -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
+	else echo "fuzz: atheris has no ready-made package for this machine; the parsers were not fuzzed" >&2; exit 1; fi
 
 docs: $(VENV_STAMP) ## the documentation as a website in build/site
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet --site-dir build/site

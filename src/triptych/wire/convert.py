@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from triptych.errors import WireError
 from triptych.wire.facts import read_facts, write_facts
 from triptych.wire.generated import southbound_pb2 as pb
-from triptych.wire.limits import MAX_MESSAGE, MAX_U32, check_count, check_range, check_text
+from triptych.wire.limits import MAX_MESSAGE, MAX_U32, check_count, check_name, check_range
 from triptych.wire.messages import Ack, Batch, FactsUpdate, FromAgent, Granted, Hello, Report, Resync, ScopeUpdate
 from triptych.wire.reports import (
     read_ack,
@@ -125,7 +125,7 @@ def encode_attach(port: str) -> bytes:
 def decode_attach(raw: bytes) -> tuple[str, str]:
     """Tenant and name of the port that an AttachRequest is about."""
     message = _parse(pb.AttachRequest, raw)
-    return check_text("tenant", message.tenant), check_text("port", message.port)
+    return check_name("tenant", message.tenant), check_name("port", message.port)
 
 
 def encode_granted(granted: Granted) -> bytes:
@@ -149,7 +149,7 @@ def decode_detach(raw: bytes) -> tuple[str, str, int]:
     """Tenant, name and generation of the port that a DetachRequest is about."""
     message = _parse(pb.DetachRequest, raw)
     generation = check_range("generation", message.generation, 0, MAX_U32)
-    return check_text("tenant", message.tenant), check_text("port", message.port), generation
+    return check_name("tenant", message.tenant), check_name("port", message.port), generation
 
 
 def encode_detached(revision: int) -> bytes:

@@ -37,6 +37,13 @@ def check_text(what: str, text: str, most: int = MAX_NAME) -> str:
     return text
 
 
+def check_name(what: str, text: str) -> str:
+    """The text, when it may stand on one side of the slash in TENANT/PORT."""
+    if not text or "/" in text:
+        raise WireError(f"{what}: {text[:60]!r} is no name; it has characters, and no slash")
+    return check_text(what, text)
+
+
 def check_size(what: str, raw: bytes, size: int) -> bytes:
     """The bytes, when there are exactly so many."""
     if len(raw) != size:
