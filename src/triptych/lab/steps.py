@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from triptych.core.addresses import Mac
 from triptych.lab import operations as op
 from triptych.lab.names import BRIDGE, ETH0, UNDERLAY
 from triptych.lab.plan import HostSpec, Plan, VmSpec
@@ -74,6 +75,7 @@ def _steps(old: Plan, new: Plan) -> Iterator[op.Operation]:
     everybody = tuple(dict.fromkeys(old.vteps + new.vteps))
     for name in new.hosts:
         yield op.SetVteps(name, everybody)
+    yield from _give_way(old, new)
     for name, vm in new.vms.items():
         yield from _vm(old, new, old.vms.get(name), vm)
     for name in new.hosts:
@@ -114,6 +116,18 @@ def _host(spine: str | None, old: HostSpec | None, new: HostSpec) -> Iterator[op
         if before is not None:
             yield op.RemoveAddress(new.namespace, UNDERLAY, before)
         yield op.AddDefault(new.namespace, UNDERLAY, new.address.version)
+
+
+def _give_way(old: Plan, new: Plan) -> Iterator[op.Operation]:
+    """VMs whose place on a host (segment and MAC) another VM takes leave it first: a renamed one, or two that swap."""
+    taken = {_place(vm): name for name, vm in new.vms.items()}
+    for name, vm in old.vms.items():
+        if taken.get(_place(vm), name) != name:
+            yield op.Detach(old.hosts[vm.host], name)
+
+
+def _place(vm: VmSpec) -> tuple[str, int, Mac]:
+    return vm.host, vm.port.vni, vm.mac
 
 
 def _vm(before: Plan, after: Plan, old: VmSpec | None, new: VmSpec) -> Iterator[op.Operation]:

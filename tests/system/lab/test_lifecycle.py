@@ -128,6 +128,20 @@ def test_there_and_back_is_where_it_was(lab: LabMaker) -> None:
         back.namespace("h4")
 
 
+def test_vms_may_be_renamed_and_swap_their_macs(lab: LabMaker) -> None:
+    """One `up` gives a MAC to another VM of the same host and segment: a new name for it, or its former neighbour."""
+    lab(network())
+    text = document().replace("name: web-2", "name: web-two")
+    reaches(lab(load_network([Text("test", text)])), "acme/web-two", "10.0.1.11")
+    swapped = text.replace("01:01", "01:02", 1).replace(
+        'web-two, segment: web, host: h1, mac: "02:00:00:00:01:02"',
+        'web-two, segment: web, host: h1, mac: "02:00:00:00:01:01"',
+    )
+    made = lab(load_network([Text("test", swapped)]))
+    assert (made.plan.vms["acme/web-1"].mac[-1], made.plan.vms["acme/web-two"].mac[-1]) == (2, 1)
+    reaches(made, "acme/web-two", "10.0.1.11")
+
+
 def test_two_labs_live_side_by_side(lab: LabMaker) -> None:
     """Two labs of one document have the same names and addresses and nothing in common; one goes, the other stays."""
     one, other = lab(network(), "one"), lab(network(), "other")

@@ -80,7 +80,9 @@ def plans(draw: st.DrawFn) -> Plan:
     objects: list[Object] = [*hosts, Tenant("acme")]
     objects += [Segment("acme", name, vni, subnets=_SUBNETS) for vni, name in enumerate(("web", "db"), start=10)]
     taps = set()
-    for number, name in enumerate(_VMS, start=1):
+    # In any order: between two plans VMs may swap their MACs.
+    owners = draw(st.permutations(range(1, len(_VMS) + 1)))
+    for number, name in zip(owners, _VMS, strict=True):
         host = draw(st.sampled_from((None, *hosts)))
         if draw(st.booleans()):
             taps.add(f"acme/{name}")

@@ -6,9 +6,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.lab.networks import NETWORK, edited, plan_of, plans
+from tests.unit.lab.networks import NETWORK, edited, plan_of, plans, without
 from tests.unit.lab.world import World, fresh
 from triptych.core.addresses import Mac
+from triptych.core.model import Key, Kind, Network
 from triptych.lab import operations as op
 from triptych.lab.plan import Plan
 from triptych.lab.steps import changes, settle, steps
@@ -60,12 +61,15 @@ def test_equal_plans_change_nothing(plan: Plan) -> None:
 
 @given(plans(), plans())
 def test_rows_are_written_when_all_they_refer_to_is_there(old: Plan, new: Plan) -> None:
-    """When the first rows are written every port is attached; what goes, goes after the last."""
+    """When the first rows are written every port is attached; what goes, goes after the last, or makes room."""
     operations = steps(old, new)
     rows = [index for index, operation in enumerate(operations) if isinstance(operation, op.WriteRows)]
     attach = [index for index, operation in enumerate(operations) if isinstance(operation, op.Attach)]
     assert all(index < rows[0] for index in attach)
-    gone = {name for name in old.vms if name not in new.vms}
+    places = {(vm.host, vm.port.vni, vm.mac) for vm in new.vms.values()}
+    gone = {
+        name for name, vm in old.vms.items() if name not in new.vms and (vm.host, vm.port.vni, vm.mac) not in places
+    }
     for index, operation in enumerate(operations):
         if isinstance(operation, op.Detach) and operation.name in gone:
             assert index > rows[-1]
@@ -94,6 +98,19 @@ def test_a_new_mac_is_a_new_nic_in_the_same_machine() -> None:
     new = plan_of(edited(NETWORK, "acme", "web-1", mac=Mac.parse("02:00:00:00:09:09")))
     kinds = [type(operation).__name__ for operation in _only(steps(old, new))]
     assert kinds == ["Detach", "RemoveLink", "MakeWire", *["AddAddress"] * 2, *["AddDefault"] * 2, "Attach"]
+
+
+def test_a_renamed_vm_leaves_its_place_before_the_new_name_takes_it() -> None:
+    """The same MAC on the same host under another name: the old port is detached before the new one is attached."""
+    old = plan_of(NETWORK)
+    port = NETWORK.objects[Key(Kind.PORT, "acme", "web-1")]
+    renamed = msgspec.structs.replace(port, name="web-one")
+    new = plan_of(Network([*without(NETWORK, Kind.PORT, "acme", "web-1").objects.values(), renamed]))
+    done = _only(steps(old, new))
+    assert done[0] == op.Detach(old.hosts["h1"], "acme/web-1")
+    assert done.index(op.Attach("h1", new.vms["acme/web-one"].port)) < done.index(
+        op.RemoveNamespace("tri-x:acme:web-1")
+    )
 
 
 def test_an_underlay_mtu_changes_in_place() -> None:

@@ -146,6 +146,8 @@ class World:
             case op.Attach(host, port):
                 assert host in self.opened
                 assert any(name == port.interface for _, name in self.links)
+                others = [other for other in self.planes[host].ports.values() if other.name != port.name]
+                assert (port.vni, port.mac) not in {(other.vni, other.mac) for other in others}
                 self.planes[host].ports[port.name] = port
             case op.Detach(host, name):
                 if host.name in self.planes:
