@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 
 import msgspec
 
@@ -22,6 +22,8 @@ from triptych.controller.service.keys import FAMILY_GUARD, claims_of
 from triptych.controller.service.transaction import Guards, guards_of, transaction
 from triptych.errors import ContentionError
 from triptych.stores.base import Conflict, Entry, Store
+
+_CATCH_UP_SECONDS = 1.0
 
 Decision = Callable[[Collection[bytes], int], ChangeSet]
 """Decides a change by the mirror as it is now, given reserved claims and how many free numbers to skip."""
@@ -95,7 +97,9 @@ class Writer:
             txn = msgspec.structs.replace(txn, puts=(*txn.puts, entry))
         result = await self._store.commit(txn)
         if isinstance(result, Conflict):
-            await self._mirror.reached(_behind(result))
+            # Told by another user of the store's cluster, the mirror may not hear of a revision for a while.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._mirror.reached(_behind(result)), _CATCH_UP_SECONDS)
             return None
         if writes:
             await self._mirror.reached(result.revision)
