@@ -193,10 +193,14 @@ class Phase(StrEnum):
 
 
 class PortStatus(msgspec.Struct, frozen=True):
-    """A port that was attached here, or is the host's by the facts: how it fares, and why it is not live."""
+    """A port that was attached here, or is the host's by the facts: how it fares, and why it is not live.
+
+    `assumed`: nobody attached this very interface; it came later, by the name of one that was.
+    """
 
     name: str
     phase: Phase
     interface: str = ""
     generation: int = 0
     detail: str = ""
+    assumed: bool = False

@@ -192,6 +192,42 @@ def test_an_interface_that_was_replaced_unseen(world: HostWorld) -> None:
     run(story())
 
 
+def test_a_name_that_another_vm_got(world: HostWorld) -> None:
+    """A port that took an interface by its name alone makes way for the port that is attached to it, for good."""
+
+    async def story() -> None:
+        async with world.agent():
+            await world.ask(lambda agent: agent.attach("acme/web-1", "tap1"))
+            del world.kernel.links["tap1"]
+            world.links.tell()
+            await until(lambda: attached(world) == {})
+            world.kernel.links["tap1"] = 51
+            world.links.tell()
+            await until(lambda: attached(world) == {"acme/web-1": 51})
+            await world.ask(lambda agent: agent.attach("acme/web-2", "tap1"))
+            assert attached(world) == {"acme/web-2": 51}
+            with pytest.raises(InputError, match="port acme/web-1: interface tap1 is port acme/web-2's"):
+                await world.ask(lambda agent: agent.attach("acme/web-1", "tap1"))
+
+    run(story())
+
+
+def test_a_port_that_is_gone_for_good_is_forgotten(world: HostWorld) -> None:
+    """A port that is deleted, and whose interface goes too, is listed and kept no longer."""
+
+    async def story() -> None:
+        async with world.agent():
+            await attach_both(world)
+            await world.controller.programmed(world.controller.declare(without(SMALL, "web-1")))
+            del world.kernel.links["tap1"]
+            world.links.tell()
+            await until(lambda: any(log["event"] == "port" and log["phase"] == "gone" for log in world.logs))
+            await world.audit()
+            assert [port.port for port in await world.ask(lambda client: client.ports())] == ["acme/web-2"]
+
+    run(story())
+
+
 def test_a_port_that_moves_away_is_let_go(world: HostWorld) -> None:
     """When the controller says that a port is another host's, it is detached here; when it comes back, attached."""
 

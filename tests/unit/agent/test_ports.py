@@ -25,47 +25,69 @@ def knowledge(
     links: Mapping[str, int] = {"tap1": 7},
     on: int | None = None,
     ready: bool = True,
+    asked: int = 7,
 ) -> Knowledge:
     """A host with one port; `on` is the interface index that the driver has it on."""
     actual = {} if on is None else {"acme/a": Attached(PORT, on)}
-    return Knowledge(attachments, {"acme/a": FACTS} if known else {}, fresh, links, actual, lambda _: ready)
+    return Knowledge(
+        attachments, {"acme/a": FACTS} if known else {}, fresh, links, actual, lambda _: ready, {"acme/a": asked}
+    )
 
 
-def status(phase: Phase, detail: str = "", *, interface: str = "tap1", generation: int = 3) -> tuple[PortStatus, ...]:
+def status(
+    phase: Phase, detail: str = "", *, interface: str = "tap1", generation: int = 3, assumed: bool = False
+) -> tuple[PortStatus, ...]:
     """How the port fares."""
-    return (PortStatus("acme/a", phase, interface, generation, detail),)
+    return (PortStatus("acme/a", phase, interface, generation, detail, assumed),)
 
 
 ATTACH = (Attached(PORT, 7),)
 GONE = "interface tap1 does not exist"
 UNNAMED = "the controller does not name it as this host's"
 CASES = {
-    "comes": (knowledge(), Plan((), ATTACH, status(Phase.LIVE))),
-    "is there": (knowledge(on=7), Plan((), (), status(Phase.LIVE))),
-    "its interface was replaced": (knowledge(on=6), Plan((), ATTACH, status(Phase.LIVE))),
-    "its interface is not there yet": (knowledge(links={}), Plan((), (), status(Phase.GONE, GONE))),
-    "its interface vanished": (knowledge(links={}, on=7), Plan(("acme/a",), (), status(Phase.GONE, GONE))),
+    "comes": (knowledge(), Plan((), (), ATTACH, status(Phase.LIVE))),
+    "is there": (knowledge(on=7), Plan((), (), (), status(Phase.LIVE))),
+    "its interface was replaced": (
+        knowledge(on=6, asked=6),
+        Plan((), (), ATTACH, status(Phase.LIVE, assumed=True)),
+    ),
+    "its interface is not there yet": (
+        knowledge(links={}),
+        Plan((), (), (), status(Phase.GONE, GONE, assumed=True)),
+    ),
+    "its interface vanished": (
+        knowledge(links={}, on=7),
+        Plan((), ("acme/a",), (), status(Phase.GONE, GONE, assumed=True)),
+    ),
+    "moved away and its interface vanished": (
+        knowledge(known=False, links={}, on=7),
+        Plan(("acme/a",), ("acme/a",), (), status(Phase.GONE, GONE, generation=0, assumed=True)),
+    ),
+    "vanished while nobody is heard": (
+        knowledge(known=False, fresh=False, links={}, on=7),
+        Plan((), ("acme/a",), (), status(Phase.GONE, GONE, generation=0, assumed=True)),
+    ),
     "its rows are not there": (
         knowledge(ready=False),
-        Plan((), (), status(Phase.WAITING, "its rows are not programmed yet")),
+        Plan((), (), (), status(Phase.WAITING, "its rows are not programmed yet")),
     ),
-    "stays while its rows change": (knowledge(ready=False, on=7), Plan((), (), status(Phase.LIVE))),
-    "another host's": (knowledge(known=False), Plan((), (), status(Phase.WAITING, UNNAMED, generation=0))),
+    "stays while its rows change": (knowledge(ready=False, on=7), Plan((), (), (), status(Phase.LIVE))),
+    "another host's": (knowledge(known=False), Plan((), (), (), status(Phase.WAITING, UNNAMED, generation=0))),
     "moved away": (
         knowledge(known=False, on=7),
-        Plan(("acme/a",), (), status(Phase.WAITING, UNNAMED, generation=0)),
+        Plan((), ("acme/a",), (), status(Phase.WAITING, UNNAMED, generation=0)),
     ),
     "nobody heard, not there": (
         knowledge(known=False, fresh=False),
-        Plan((), (), status(Phase.WAITING, "no controller has been heard yet", generation=0)),
+        Plan((), (), (), status(Phase.WAITING, "no controller has been heard yet", generation=0)),
     ),
     "nobody heard, adopted": (
         knowledge(known=False, fresh=False, on=7),
-        Plan((), (), status(Phase.LIVE, generation=0)),
+        Plan((), (), (), status(Phase.LIVE, generation=0)),
     ),
     "detached": (
         knowledge(attachments={}, on=7),
-        Plan(("acme/a",), (), status(Phase.WAITING, "no interface was attached on this host", interface="")),
+        Plan((), ("acme/a",), (), status(Phase.WAITING, "no interface was attached on this host", interface="")),
     ),
 }
 

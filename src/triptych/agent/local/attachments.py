@@ -48,7 +48,7 @@ class Attachments:
             live = before is not None and before.phase is Phase.LIVE and before.interface == interface
             if live and before is not None:
                 return Done(port, before.phase, "it was attached already")
-            await self._refuse_clash(port, interface)
+            await self._make_way(port, interface)
             grant, note = await self._granted(port)
             await self._reconciler.attach(port, interface)
             await self._save()
@@ -80,7 +80,7 @@ class Attachments:
         async with lock:
             yield
 
-    async def _refuse_clash(self, port: str, interface: str) -> None:
+    async def _make_way(self, port: str, interface: str) -> None:
         links = self._links()
         if interface not in links:
             raise InputError(f"port {port}: interface {interface} does not exist on this host; make it first")
@@ -88,7 +88,10 @@ class Attachments:
             if other.name == port and other.interface not in {"", interface} and other.interface in links:
                 raise InputError(f"port {port}: is attached to interface {other.interface}; detach it first")
             if other.name != port and other.interface == interface:
-                raise InputError(f"port {port}: interface {interface} is port {other.name}'s; detach that first")
+                if not other.assumed:
+                    raise InputError(f"port {port}: interface {interface} is port {other.name}'s; detach that first")
+                # A name that was given to another VM's interface; whoever asks now knows better.
+                await self._reconciler.detach(other.name)
 
     async def _granted(self, port: str) -> tuple[Grant | None, str]:
         """The controller's grant; or None and why, when the last facts have to do."""

@@ -61,6 +61,7 @@ class Plane:
         self._revision = 0
         self._attachments: dict[str, str] = {}
         self._actual: dict[str, Attached] = {}
+        self._asked: dict[str, int] = {}
         self._status: tuple[PortStatus, ...] = ()
         self._errors: dict[str, str] = {}
         self.changes = Changes()
@@ -78,6 +79,7 @@ class Plane:
         for port in self._driver.ports():
             self._attachments[port.name] = port.interface
             self._actual[port.name] = Attached(port, links.get(port.interface, 0))
+            self._asked[port.name] = links.get(port.interface, 0)
         # A later attach is on disk before the driver hears of it.
         self._attachments.update(saved.attachments)
         self._revision = min((image.revision for image in beginning.images), default=0)
@@ -100,26 +102,31 @@ class Plane:
         self.changes.rows += bool(len(delta))
         facts = batch.facts
         if facts is not None:
+            before = self._facts if self._fresh else None
             self._facts, self._fresh = facts, True
             self.changes.host += 1
             self._configure()
-            # Whom to listen to comes before rows that make them talk to us.
-            self._set_vteps()
+            if before is None or before.vteps != facts.vteps:
+                # Whom to listen to comes before rows that make them talk to us.
+                self._set_vteps()
         applied = self._rows.apply(delta)
         self._complete = self._complete or batch.complete
-        self.settle()
+        if facts is not None or any(port.phase is Phase.WAITING and port.interface for port in self._status):
+            self.settle()
         self._revision = batch.revision
         return Programmed(batch.revision, applied.refused)
 
     def attach(self, name: str, interface: str) -> None:
         """Want an interface to be a port, from now on and after every restart."""
         self._attachments[name] = interface
+        self._asked[name] = self._links().get(interface, 0)
         self.changes.host += 1
         self.settle()
 
     def detach(self, name: str) -> None:
         """Want it no longer; a port that is not there is no error. DataPlaneError when the kernel refuses."""
         wanted = self._attachments.pop(name, None)
+        self._asked.pop(name, None)
         self.changes.host += 1
         try:
             if name in self._actual:
@@ -135,6 +142,9 @@ class Plane:
     def settle(self) -> tuple[PortStatus, ...]:
         """Make the ports what they should be now; what fails is in their status, and tried again next time."""
         decided = plan(self._knowledge())
+        for name in decided.forget:
+            del self._attachments[name]
+            self.changes.host += 1
         failed = self._carry_out(decided)
         self._status = tuple(
             msgspec.structs.replace(port, phase=Phase.REFUSED, detail=failed[port.name])
@@ -191,7 +201,9 @@ class Plane:
 
     def _knowledge(self) -> Knowledge:
         own = own_row(self._config.vtep, self._sure)
-        return Knowledge(self._attachments, by_name(self._facts), self._fresh, self._links(), self._actual, own)
+        return Knowledge(
+            self._attachments, by_name(self._facts), self._fresh, self._links(), self._actual, own, self._asked
+        )
 
     def _sure(self, table: Table, key: bytes) -> bytes | None:
         return self._held.get(table, key) if self._rows.is_sure(table, key) else None

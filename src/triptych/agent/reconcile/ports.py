@@ -24,8 +24,12 @@ class Attached(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What to do, detaching first; and how each port fares when nothing fails."""
+    """What to do, detaching first; and how each port fares when nothing fails.
 
+    `forget` are attachments of ports that are no longer this host's and whose interface is gone.
+    """
+
+    forget: tuple[str, ...]
     detach: tuple[str, ...]
     attach: tuple[Attached, ...]
     status: tuple[PortStatus, ...]
@@ -37,7 +41,8 @@ class Knowledge(NamedTuple):
     `attachments` are the interfaces by port that were asked for on this host, `links` the
     indices of its interfaces by name, `actual` what the driver has. `fresh` says that the
     facts come from a controller that this process has heard; without it no port is taken
-    away. `ready` tells whether a port's own row is programmed.
+    away. `ready` tells whether a port's own row is programmed, `asked` is the index of
+    the interface that somebody attached, by port: one of the same name may have come since.
     """
 
     attachments: Mapping[str, str]
@@ -46,6 +51,7 @@ class Knowledge(NamedTuple):
     links: Mapping[str, int]
     actual: Mapping[str, Attached]
     ready: Callable[[PortFacts], bool]
+    asked: Mapping[str, int]
 
 
 def by_name(facts: HostFacts | None) -> dict[str, PortFacts]:
@@ -55,23 +61,27 @@ def by_name(facts: HostFacts | None) -> dict[str, PortFacts]:
 
 def plan(known: Knowledge) -> Plan:
     """What to attach and detach, and why a port is not live."""
+    forget: list[str] = []
     detach = [name for name in known.actual if name not in known.attachments]
     attach: list[Attached] = []
     status: list[PortStatus] = []
     for name, interface in sorted(known.attachments.items()):
         actual, facts = known.actual.get(name), known.facts.get(name)
         wanted, phase, detail = _one(known, name, interface)
+        if facts is None and known.fresh and phase is Phase.GONE:
+            forget.append(name)
         if wanted is None and actual is not None:
             detach.append(name)
         elif wanted is not None and wanted != actual:
             attach.append(wanted)
         generation = facts.generation if facts is not None else 0
-        status.append(PortStatus(name, phase, interface, generation, detail))
+        assumed = known.asked.get(name) != known.links.get(interface)
+        status.append(PortStatus(name, phase, interface, generation, detail, assumed))
     for name, facts in sorted(known.facts.items()):
         if name not in known.attachments:
             detail = "no interface was attached on this host"
             status.append(PortStatus(name, Phase.WAITING, "", facts.generation, detail))
-    return Plan(tuple(detach), tuple(attach), tuple(status))
+    return Plan(tuple(forget), tuple(detach), tuple(attach), tuple(status))
 
 
 def _one(known: Knowledge, name: str, interface: str) -> tuple[Attached | None, Phase, str]:
