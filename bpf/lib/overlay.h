@@ -108,6 +108,9 @@ static __always_inline int underlay(struct __sk_buff *ctx, const struct tri_conf
 	__be32 vni;
 	const struct tri_vxlan *vxlan;
 
+	/* What is tagged is another network's: it is shown here before it gets to the VLAN's own interface. */
+	if (unlikely(ctx->vlan_present))
+		return pass(ctx);
 	if (is_ip4(&cfg->vtep)) {
 		if (o.protocol == bpf_htons(ETH_P_IP))
 			read_outer4(ctx, cfg, &o);
