@@ -37,6 +37,8 @@ SMALL = Network([H1, H2, Tenant("acme"), CORE, WEB, DB, WEB_1, WEB_2, WEB_3, DB_
 LARGE = Network([*SMALL.objects.values(), H3, DB_2, route("core", "10.9.0.0/16", "10.0.2.11", "10.0.1.13")])
 """As SMALL, with another host, another port and a route: what a change adds."""
 LINKS = {"lo": 1, "tap1": 11, "tap2": 12}
+ATTACHED = {"acme/web-1": 11, "acme/web-2": 12}
+"""The ports of this host on the interfaces of LINKS."""
 SECONDS = 20
 """How long a test may wait for what it expects."""
 
@@ -155,6 +157,22 @@ class HostWorld:
     def _log(self, _: Any, __: str, event: Any) -> Any:
         self.logs.append(dict(event))
         raise structlog.DropEvent
+
+
+def attached(world: HostWorld) -> dict[str, int]:
+    """The ports in the data plane, and the interface that each is on."""
+    return {name: index for name, (_, index) in sorted(world.kernel.ports.items())}
+
+
+def without(network: Network, *names: str) -> Network:
+    """A network less some ports."""
+    return Network(item for key, item in network.objects.items() if key.name not in names)
+
+
+async def attach_both(world: HostWorld) -> None:
+    """The two VMs of this host arrive."""
+    for port, interface in (("acme/web-1", "tap1"), ("acme/web-2", "tap2")):
+        await world.ask(lambda agent, port=port, tap=interface: agent.attach(port, tap))  # type: ignore[misc]
 
 
 async def until(true: Callable[[], bool]) -> None:
