@@ -171,8 +171,8 @@ def without(network: Network, *names: str) -> Network:
 
 async def attach_both(world: HostWorld) -> None:
     """The two VMs of this host arrive."""
-    for port, interface in (("acme/web-1", "tap1"), ("acme/web-2", "tap2")):
-        await world.ask(lambda agent, port=port, tap=interface: agent.attach(port, tap))  # type: ignore[misc]
+    for name, interface in (("acme/web-1", "tap1"), ("acme/web-2", "tap2")):
+        await world.ask(lambda agent, name=name, tap=interface: agent.attach(name, tap))  # type: ignore[misc]
 
 
 async def until(true: Callable[[], bool]) -> None:
