@@ -127,9 +127,13 @@ class LocalPorts:
         if held is None:
             return
         with named(f"port {name}: cannot detach"):
+            # Deliveries end first: what comes from now on is passed on when the port has moved,
+            # and what the VM answers to the frames before still meets its program.
+            for key in held.entries()["locals"]:
+                self._maps["locals"].delete(key)
+            self._replication.move_port(held.ifindex, held.vni, None)
             self._attacher.detach(held.ifindex)
             self._remove(held, {})
-            self._replication.move_port(held.ifindex, held.vni, None)
             self._forget(held.ifindex)
         # Only now: what the kernel refused to remove can be tried again.
         del self._held[name]
