@@ -101,4 +101,3 @@ def nearly_documents() -> st.SearchStrategy[dict[str, object]]:
     item = st.fixed_dictionaries({}, optional=optional)
     lists = {kind.value: st.lists(item, max_size=3) | plain for kind in Kind}
     return st.fixed_dictionaries({}, optional=lists)
-

@@ -23,6 +23,7 @@ from triptych.errors import DataPlaneError, InputError, NotFoundError
 from triptych.lab import Lab, planes, state
 from triptych.lab.apply import no_progress, perform
 from triptych.lab.plan import HostSpec, Plan
+from triptych.lab.planes import DirectPlanes
 from triptych.lab.pytest_plugin import LabMaker
 from triptych.lab.steps import steps
 
@@ -321,7 +322,7 @@ def test_every_operation_may_be_repeated(lab: LabMaker) -> None:
     kept = (*made.hosts, *made.ports)
     before = {target: inode(made, target) for target in kept}
     with pinging(made, "acme/web-1", "10.0.1.13") as ping:
-        perform(steps(Plan(), made.plan), made.tables, no_progress)
+        perform(steps(Plan(), made.plan), DirectPlanes(made.tables), no_progress)
         sent, received = loss(interrupted(ping))
     assert received >= sent - 1
     assert {target: inode(made, target) for target in kept} == before
@@ -330,7 +331,9 @@ def test_every_operation_may_be_repeated(lab: LabMaker) -> None:
 def test_progress_counts_every_operation(lab: LabMaker) -> None:
     """The progress callback counts every operation once, from nothing to all."""
     seen: list[tuple[int, int]] = []
-    Lab.up(lab.full_name(), network(), progress=lambda _words, done, total: seen.append((done, total)))
+    Lab.up(
+        lab.full_name(), network(), control="direct", progress=lambda _words, done, total: seen.append((done, total))
+    )
     total = seen[-1][1]
     assert [done for done, _ in seen] == list(range(total + 1))
     assert {each for _, each in seen} == {total}

@@ -122,7 +122,10 @@ IDENTITY: dict[type[Object], set[str]] = {  # in the order of Kind
     L2Gateway: {"tenant", "name"},
 }
 RULED_KINDS = [kind for kind in Kind if kind is not Kind.TENANT]
-LOCAL_TO_ITS_HOST: dict[type[Object], set[str]] = {Port: {"allowed_addresses", "migrate_to"}, L2Gateway: {"interface", "vlan"}}
+LOCAL_TO_ITS_HOST: dict[type[Object], set[str]] = {
+    Port: {"allowed_addresses", "migrate_to"},
+    L2Gateway: {"interface", "vlan"},
+}
 """Fields that one host alone must know: it is told with the port or gateway, not by rows."""
 
 
