@@ -10,7 +10,6 @@ from itertools import groupby
 
 from pyroute2 import NetlinkError
 
-from triptych.core.tables import TableSet
 from triptych.drivers.base import Applied, merge
 from triptych.errors import DataPlaneError
 from triptych.kernel.netns import NetnsThread
@@ -18,6 +17,9 @@ from triptych.lab import namespaces
 from triptych.lab import operations as op
 from triptych.lab.links import Links
 from triptych.lab.planes import Planes
+
+_AT_ONCE = max(8, os.cpu_count() or 1)
+"""Data planes that are opened side by side; an agent that begins waits for others as often as it works."""
 
 Progress = Callable[[str, int, int], None]
 """Called before each operation with a few words, how many are done, and how many there are."""
@@ -27,24 +29,23 @@ def no_progress(_words: str, _done: int, _total: int) -> None:
     """For callers that do not look."""
 
 
-def perform(operations: Sequence[op.Operation], rows: Callable[[str], TableSet], progress: Progress) -> Applied:
-    """Carry out operations in their order; `rows` are those a host should have, by its name.
+def perform(operations: Sequence[op.Operation], planes: Planes, progress: Progress) -> Applied:
+    """Carry out operations in their order, those of data planes through `planes`, which is closed at the end.
 
     Stops at the first that fails with DataPlaneError (or an EnvironmentError_ subclass);
     the operations are repeatable, so starting over is safe. The rows that a data plane
     refuses do not stop the rest and are in the result.
     """
     with NetnsThread(None) as thread:
-        return thread.run(lambda: _Performer(rows).perform(operations, progress))
+        return thread.run(lambda: _Performer(planes).perform(operations, progress))
 
 
 class _Performer:
     """What is open while operations are carried out."""
 
-    def __init__(self, rows: Callable[[str], TableSet]) -> None:
-        self._rows = rows
+    def __init__(self, planes: Planes) -> None:
         self._links = Links()
-        self._planes = Planes()
+        self._planes = planes
         self._opening: dict[str, Future[None]] = {}
         self._applied: list[Applied] = []
 
@@ -68,7 +69,7 @@ class _Performer:
 
     def _open_all(self, orders: Sequence[op.Operation]) -> Iterator[op.Operation]:
         """Open data planes side by side; yields each order before it waits for it."""
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             for order in orders:
                 assert isinstance(order, op.OpenPlane)
                 self._opening[order.host.name] = pool.submit(self._planes.open, order.host)
@@ -130,13 +131,13 @@ class _Performer:
             case op.RemovePlane(host):
                 planes.remove(host)
             case op.SetVteps(host, vteps):
-                planes[host].set_vteps(vteps)
+                planes.set_vteps(host, vteps)
             case op.Attach(host, port):
-                planes[host].attach(port)
+                planes.attach(host, port)
             case op.Detach(host, name):
                 planes.detach(host, name)
             case op.WriteRows(host):
-                self._applied.append(planes.write(host, self._rows(host)))
+                self._applied.append(planes.write(host))
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from triptych.drivers.base import Applied
 from triptych.errors import DataPlaneError, InputError, NotFoundError
 from triptych.lab import names, namespaces, planes, state
 from triptych.lab.apply import Progress, no_progress, perform
+from triptych.lab.daemons import end_below
 from triptych.lab.plan import Options, Plan, make_plan
 from triptych.lab.state import Declared, State
 from triptych.lab.steps import changes, settle, steps
@@ -33,12 +34,13 @@ def change(name: str, network: Network, options: Options, plan: Plan, progress: 
         before = state.read(name)
     except NotFoundError:
         before = State()
-    running = before.applied.options.driver if before.applied is not None else options.driver
-    if running != options.driver:
-        raise InputError(
-            f"lab {name}: runs with driver {running}, not {options.driver};"
-            f" run triptych lab down --name {name} first, or choose another --name"
-        )
+    running = before.applied.options if before.applied is not None else options
+    for what in ("driver", "control"):
+        if getattr(running, what) != getattr(options, what):
+            raise InputError(
+                f"lab {name}: runs with {what} {getattr(running, what)}, not {getattr(options, what)};"
+                f" run triptych lab down --name {name} first, or choose another --name"
+            )
     target = Declared.of(network, options)
     if options.driver == "sim":
         state.write(name, State(applied=target))
@@ -60,9 +62,18 @@ def _change(name: str, before: State, network: Network, target: Declared, plan: 
     repairs, certain = settle(_plan_of(name, before.applied), attempts)
     operations = (*repairs, *steps(certain, plan))
     state.write(name, State(applied=before.applied, attempts=(*before.attempts, target)))
-    rows = perform(operations, lambda host: host_rows(network, host), progress)
+    rows = perform(operations, _planes(name, network, target.options), progress)
     state.write(name, State(applied=target))
     return Changed(changes(operations), rows)
+
+
+def _planes(name: str, network: Network, options: Options) -> planes.Planes:
+    if options.control == "direct":
+        return planes.DirectPlanes(lambda host: host_rows(network, host))
+    # Here and not above: who writes data planes directly needs neither HTTP nor certificates.
+    from triptych.lab.control import AgentPlanes
+
+    return AgentPlanes(name, network)
 
 
 def _plan_of(name: str, declared: Declared | None) -> Plan:
@@ -81,6 +92,8 @@ def demolish(name: str, progress: Progress = no_progress) -> bool:
     Goes by names alone, so that it works whatever condition the lab is in. What cannot be
     removed does not spare the rest; DataPlaneError names it.
     """
+    # Daemons first: an agent would mourn, and might mend, what is removed under it.
+    ended = end_below(state.directory(name))
     machines, pins = traces(name)
     total = len(machines) + len(pins)
     namespaces.end_processes(machines)
@@ -98,4 +111,4 @@ def demolish(name: str, progress: Progress = no_progress) -> bool:
         raise DataPlaneError(
             f"lab {name}: could not remove {', '.join(left)}; run triptych lab down --name {name} again"
         )
-    return total > 0
+    return total + ended > 0

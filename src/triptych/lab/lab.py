@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from triptych.core.compile import host_rows
-from triptych.core.model import Network
+from triptych.core.model import Network, Port
 from triptych.core.tables import TableSet
 from triptych.drivers.base import OpenDriver
 from triptych.errors import InputError, NotFoundError, PrivilegeError, TriptychError
@@ -19,7 +20,10 @@ from triptych.kernel.netns import NetnsThread
 from triptych.lab import machines, names, planes, state
 from triptych.lab.apply import Progress, no_progress
 from triptych.lab.change import Changed, change, demolish, traces
-from triptych.lab.plan import HostSpec, Options, make_plan
+from triptych.lab.plan import HostSpec, Options, make_plan, vm_name
+
+if TYPE_CHECKING:
+    from triptych.lab.fleet import Fleet
 
 T = TypeVar("T")
 
@@ -51,19 +55,22 @@ class Lab:
         network: Network,
         *,
         driver: str = "ebpf",
+        control: str | None = None,
         underlay_mtu: int | None = None,
         taps: Collection[str] = (),
         progress: Progress = no_progress,
     ) -> Lab:
         """Build the lab, or bring a running one to another network in place.
 
+        `control` is `agents` (a controller and an agent for each host, as processes) or `direct`
+        (this process writes the data planes); None: what the lab has, agents for a new one.
         `underlay_mtu` in bytes (None: what gives VMs 1500); `taps` are VMs (`tenant/port`)
         that are a tap on their host and no namespace. Raises InputError for what cannot be
         a lab, PrivilegeError without root, DataPlaneError when the kernel refuses: a lab
         that was not there is not there then either; one that was keeps what could be done,
         and the next `up` finishes.
         """
-        options = Options(driver, underlay_mtu, frozenset(taps))
+        options = Options(driver, underlay_mtu, frozenset(taps), control or _control(name, driver))
         plan = make_plan(name, network, options)
         _need_root(name, driver)
         with state.locked(name):
@@ -155,9 +162,30 @@ class Lab:
         _need_root(self.name, self.options.driver)
         return OpenDriver(planes.ebpf_driver(spec))
 
+    @property
+    def fleet(self) -> Fleet:
+        """The controller and the agents; InputError when it has none."""
+        if self.options.control != "agents":
+            raise InputError(f"lab {self.name}: has no controller, its control is {self.options.control}")
+        from triptych.lab.fleet import Fleet
+
+        return Fleet(self.name)
+
     def tables(self, host: str) -> TableSet:
-        """The rows that a host should have; NotFoundError for an unknown host."""
-        return host_rows(self.network, self._host(host).name)
+        """The rows that a host should have by the lab's document; NotFoundError for an unknown host."""
+        self._host(host)
+        return host_rows(self.network if self.options.control == "direct" else self._attached(), host)
+
+    def _attached(self) -> Network:
+        """The lab's network with what attaching adds, the generations of ports, as its agents know them."""
+        raised: dict[str, int] = {}
+        for name in self.hosts:
+            with self.fleet.local(name) as agent:
+                raised |= {port.port: port.generation for port in agent.ports()}
+        return Network(
+            msgspec.structs.replace(item, generation=raised.get(vm_name(item), 0)) if isinstance(item, Port) else item
+            for item in self.network
+        )
 
     def actual(self, host: str) -> TableSet:
         """The rows that a host has in its data plane."""
@@ -176,6 +204,17 @@ class Lab:
         known = [*self.plan.hosts, *self.plan.vms]
         near = ", ".join(get_close_matches(target, known, n=3) or known[:5])
         return NotFoundError(f"lab {self.name}: {target!r} is no host and no VM that runs in it; known are {near}")
+
+
+def _control(name: str, driver: str) -> str:
+    """What a lab has; for a new one agents, where there is a data plane to attend to."""
+    if driver != "ebpf":
+        return "direct"
+    with suppress(TriptychError, OSError):
+        applied = state.read(name).applied
+        if applied is not None:
+            return applied.options.control
+    return "agents"
 
 
 def _need_root(name: str, driver: str) -> None:

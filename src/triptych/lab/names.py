@@ -78,6 +78,11 @@ def port_link(vm: str) -> str:
     return f"p-{_digest(vm)}"
 
 
+def directory(host: str) -> str:
+    """The directory of a host's agent: short, for its socket's path must not be longer than 107 bytes."""
+    return host if len(host) <= _HASH and _SAFE.match(host) and not host.startswith(".") else f"+{_digest(host)}"
+
+
 def spine_link(host: str) -> str:
     """The spine's side of a host's underlay link."""
     return f"h-{_digest(host)}"

@@ -30,6 +30,8 @@ LEAST_MTU = 1280
 """What IPv6 demands of every link (RFC 8200 section 5)."""
 
 DRIVERS = ("ebpf", "sim")
+CONTROLS = ("agents", "direct")
+"""A controller and an agent for each host, or `up` itself writes the data planes."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -37,12 +39,13 @@ class Options(msgspec.Struct, frozen=True):
 
     `underlay_mtu` is in bytes (None: what gives VMs 1500). `taps` are VMs, as
     `tenant/port`, that are no namespace but a tap in their host, for a process of the
-    user's to open as QEMU would.
+    user's to open as QEMU would. `control` is one of CONTROLS.
     """
 
     driver: str = "ebpf"
     underlay_mtu: int | None = None
     taps: frozenset[str] = frozenset()
+    control: str = "direct"
 
 
 class HostSpec(msgspec.Struct, frozen=True):
@@ -99,6 +102,10 @@ def make_plan(lab: str, network: Network, options: Options) -> Plan:
     names.check_lab(lab)
     if options.driver not in DRIVERS:
         raise InputError(f"lab {lab}: driver {options.driver!r} is not known; choose one of {', '.join(DRIVERS)}")
+    if options.control not in CONTROLS or (options.control, options.driver) == ("agents", "sim"):
+        raise InputError(
+            f"lab {lab}: control {options.control!r} cannot be; choose agents or direct, and direct for driver sim"
+        )
     _check_taps(network, options.taps)
     mtu = _underlay_mtu(lab, network, options.underlay_mtu)
     if options.driver == "ebpf" and network.l2_gateways:

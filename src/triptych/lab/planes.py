@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from triptych.core.addresses import IP
 from triptych.core.local import LocalPort
@@ -49,14 +50,44 @@ def sim_driver(host: HostSpec, ports: Sequence[LocalPort], vteps: Sequence[IP], 
     return driver
 
 
-class Planes:
-    """The eBPF data planes that one change of a lab has open, by the name of the host."""
+class Planes(Protocol):
+    """How one change of a lab reaches the data planes of its hosts, each by the name of the host."""
 
-    def __init__(self) -> None:
+    def open(self, host: HostSpec) -> None:
+        """Make or adopt the data plane of a host; called for several at once."""
+        ...
+
+    def set_vteps(self, host: str, vteps: Sequence[IP]) -> None:
+        """Whom a host accepts encapsulated frames from."""
+        ...
+
+    def attach(self, host: str, port: LocalPort) -> None:
+        """Make an interface of a host a port, or change the port's facts."""
+        ...
+
+    def detach(self, host: HostSpec, name: str) -> None:
+        """Make a VM's interface nothing again; without a data plane it is that already."""
+        ...
+
+    def write(self, host: str) -> Applied:
+        """Bring a host to the rows that it should have."""
+        ...
+
+    def remove(self, host: HostSpec) -> None:
+        """Remove the data plane of a host; one that is not there is no error."""
+        ...
+
+    def close(self) -> None:
+        """Let go of all; forwarding goes on."""
+        ...
+
+
+class DirectPlanes:
+    """Data planes that this process writes itself; `rows` are those that a host should have, by its name."""
+
+    def __init__(self, rows: Callable[[str], TableSet]) -> None:
+        self._rows = rows
         self._open: dict[str, Driver] = {}
-
-    def __getitem__(self, host: str) -> Driver:
-        return self._open[host]
 
     def open(self, host: HostSpec) -> None:
         """Make or adopt the data plane of a host; it stays open until `close`."""
@@ -67,6 +98,14 @@ class Planes:
         driver.open()
         self._open[host.name] = driver
 
+    def set_vteps(self, host: str, vteps: Sequence[IP]) -> None:
+        """Whom a host accepts encapsulated frames from."""
+        self._open[host].set_vteps(vteps)
+
+    def attach(self, host: str, port: LocalPort) -> None:
+        """Make an interface of a host a port, or change the port's facts."""
+        self._open[host].attach(port)
+
     def detach(self, host: HostSpec, name: str) -> None:
         """Make a VM's interface nothing again; without a data plane it is that already."""
         if host.name not in self._open and netns.exists(host.namespace) and pin_directory(host).exists():
@@ -74,23 +113,28 @@ class Planes:
         if host.name in self._open:
             self._open[host.name].detach(name)
 
-    def write(self, host: str, rows: TableSet) -> Applied:
-        """Bring the rows of a host to `rows`."""
-        return reconcile(self._open[host], rows)
+    def write(self, host: str) -> Applied:
+        """Bring a host to the rows that it should have."""
+        return reconcile(self._open[host], self._rows(host))
 
     def remove(self, host: HostSpec) -> None:
         """Remove the data plane of a host; one that is not there is no error."""
         driver = self._open.pop(host.name, None)
         if driver is not None:
             driver.close()
-        if netns.exists(host.namespace):
-            ebpf_driver(host).destroy()
-        remove_pins(host.pins)
+        destroy(host)
 
     def close(self) -> None:
         """Let go of all; forwarding goes on."""
         while self._open:
             self._open.popitem()[1].close()
+
+
+def destroy(host: HostSpec) -> None:
+    """Remove the data plane of a host that nobody has open, and its pins."""
+    if netns.exists(host.namespace):
+        ebpf_driver(host).destroy()
+    remove_pins(host.pins)
 
 
 def pins_beginning_with(prefix: str) -> list[str]:

@@ -32,11 +32,14 @@ class LabMaker:
         name: str = "",
         *,
         driver: str = "ebpf",
+        control: str = "direct",
         underlay_mtu: int | None = None,
         taps: Collection[str] = (),
     ) -> Lab:
         """A running lab of this network; the options are those of `Lab.up`."""
-        return Lab.up(self.full_name(name), network, driver=driver, underlay_mtu=underlay_mtu, taps=taps)
+        return Lab.up(
+            self.full_name(name), network, driver=driver, control=control, underlay_mtu=underlay_mtu, taps=taps
+        )
 
     def full_name(self, name: str = "") -> str:
         """What the lab that tests call `name` is called on this machine."""
