@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from triptych import __version__
-from triptych.cli import check, explain, lab, tables, trace
+from triptych.cli import check, daemons, declared, explain, fleet, lab, pki, tables, token, trace
 from triptych.cli.demo import demo
 from triptych.cli.output import say
 from triptych.errors import TriptychError
@@ -29,7 +29,21 @@ app.command("check")(check.check)
 app.command("tables")(tables.tables)
 app.command("trace")(trace.trace)
 app.command("explain")(explain.explain)
+app.command("plan")(declared.plan)
+app.command("apply")(declared.apply)
+app.command("get")(declared.get)
+app.command("delete")(declared.delete)
+app.command("migrate")(declared.migrate)
+app.command("watch")(fleet.watch)
+app.command("status")(fleet.status)
+app.command("controller")(daemons.controller)
+app.command("agent")(daemons.agent)
+app.command("attach")(daemons.attach)
+app.command("detach")(daemons.detach)
+app.command("ports")(daemons.ports)
 app.add_typer(lab.app, name="lab")
+app.add_typer(pki.app, name="pki")
+app.add_typer(token.app, name="token")
 
 
 @app.command(

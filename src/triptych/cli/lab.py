@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -29,6 +30,13 @@ class DriverName(StrEnum):
     SIM = "sim"
 
 
+class ControlName(StrEnum):
+    """Who writes the data planes of a lab."""
+
+    AGENTS = "agents"
+    DIRECT = "direct"
+
+
 @app.command("up")
 def up(
     files: Annotated[
@@ -40,6 +48,10 @@ def up(
     name: NameOption = DEFAULT_LAB,
     underlay_mtu: Annotated[
         int | None, typer.Option("--underlay-mtu", help="Bytes; VMs get this less the encapsulation.")
+    ] = None,
+    control: Annotated[
+        ControlName | None,
+        typer.Option("--control", help="A controller and agents, as in real life, or this command alone."),
     ] = None,
 ) -> None:
     """Build the lab, or bring a running one to a changed document in place."""
@@ -54,8 +66,27 @@ def up(
         def show(step: str, done: int, total: int) -> None:
             progress.update(task, description=step, completed=done, total=total)
 
-        Lab.up(name, network, driver=driver.value, underlay_mtu=underlay_mtu, progress=show)
+        lab = Lab.up(
+            name,
+            network,
+            driver=driver.value,
+            control=None if control is None else control.value,
+            underlay_mtu=underlay_mtu,
+            progress=show,
+        )
     say(f"lab {name} is up ({driver.value}): {summary(network)}")
+    if lab.options.control == "agents":
+        say(f'it has a controller of its own; to ask it: eval "$(triptych lab env --name {name})"')
+
+
+@app.command("env")
+def env(name: NameOption = DEFAULT_LAB) -> None:
+    """Print what lets a shell's other commands (plan, apply, get, status) ask the lab's controller."""
+    from triptych.lab import Lab
+
+    fleet = Lab.open(name).fleet
+    for variable, value in (("TRIPTYCH_SERVER", fleet.url), ("TRIPTYCH_TOKEN_FILE", str(fleet.token))):
+        typer.echo(f"export {variable}={quote(value)}")
 
 
 @app.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

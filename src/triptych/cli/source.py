@@ -1,22 +1,28 @@
-"""Where a command finds the declared network: files (offline) or a running lab."""
+"""Where a command finds the declared network: files (offline), a running lab, or a controller."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
+import msgspec
 import typer
 
-from triptych.core.compile import host_rows
+from triptych.cli.connect import configured
+from triptych.cli.names import find
+from triptych.cli.output import plain
+from triptych.cli.rows import RowNames, TableName, describe, find_row
+from triptych.core.compile import explain, host_rows
+from triptych.core.forward import Protocol as Carried
+from triptych.core.forward import Trace, trace
 from triptych.core.model import Kind, Network
 from triptych.core.tables import TableSet
 from triptych.documents import load_network
 from triptych.errors import InputError
 
-from .names import find
-
 if TYPE_CHECKING:
+    from triptych.client.rest import Server
     from triptych.lab import Lab
 
 LabOption = Annotated[str | None, typer.Option("--lab", help="The running lab to ask; needed when several run.")]
@@ -24,38 +30,134 @@ FilesOption = Annotated[
     list[Path] | None, typer.Option("--file", "-f", help="Ask a document instead of a lab; may be repeated.")
 ]
 
+Shown = dict[str, list[dict[str, Any]]]
+"""Rows by table, as `-o json` prints them."""
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """A row, why it is there in one sentence, and the objects that made it."""
+
+    table: str
+    row: dict[str, Any]
+    why: str
+    because: list[dict[str, str]]
+
+
+class Source(Protocol):
+    """Answers the questions of `tables`, `trace` and `explain`; NotFoundError for names that are not declared."""
+
+    def tables(self, host: str, *, actual: bool) -> Shown:
+        """The rows that a host should have, or has."""
+        ...
+
+    def trace(
+        self, port: str, destination: str, *, protocol: Carried, dport: int | None, ttl: int, live: bool
+    ) -> Trace:
+        """Where a packet would go, by the rows or (live) by the loaded programs."""
+        ...
+
+    def explain(self, table: TableName, scope: str, key: str) -> Explained:
+        """Why a row is there."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A declared network, and the lab that runs it if one does."""
+class Declared:
+    """A network that is here whole: of files, or of a lab that runs it."""
 
     network: Network
     lab: Lab | None = None
 
-    def rows(self, host: str, *, actual: bool = False) -> TableSet:
-        """The rows that a host should have, or has in its data plane; NotFoundError for an unknown host."""
-        name = find(self.network, Kind.HOST, host).name
-        if not actual:
-            return host_rows(self.network, name)
-        return self.running().actual(name)
+    def tables(self, host: str, *, actual: bool) -> Shown:
+        """See Source."""
+        return describe(self.network, self._rows(host, actual=actual))
 
-    def running(self) -> Lab:
-        """The lab; InputError when the network comes from files."""
+    def trace(
+        self, port: str, destination: str, *, protocol: Carried, dport: int | None, ttl: int, live: bool
+    ) -> Trace:
+        """See Source."""
+        if not live:
+            return trace(self.network, port, destination, protocol=protocol, dport=dport, ttl=ttl)
+        from triptych.lab.live import LiveFabric
+
+        with LiveFabric(self._running()) as fabric:
+            return trace(self.network, port, destination, protocol=protocol, dport=dport, ttl=ttl, fabric=fabric)
+
+    def explain(self, table: TableName, scope: str, key: str) -> Explained:
+        """See Source."""
+        row = find_row(self.network, table, scope, key)
+        reason = explain(self.network, row)
+        because = [{"kind": item.kind.singular, "tenant": item.tenant, "name": item.name} for item in reason.objects]
+        return Explained(table.value, plain(RowNames(self.network).describe(row)), reason.sentence, because)
+
+    def _rows(self, host: str, *, actual: bool) -> TableSet:
+        name = find(self.network, Kind.HOST, host).name
+        return self._running().actual(name) if actual else host_rows(self.network, name)
+
+    def _running(self) -> Lab:
         if self.lab is None:
             raise InputError("a document has no data plane: use --lab with a running lab (triptych lab up FILE)")
         return self.lab
 
 
-def source(lab: str | None, files: list[Path] | None) -> Source:
-    """The network of `-f` files, of the named lab, or of the only lab that runs; InputError otherwise."""
-    if files and lab is not None:
-        raise InputError("--lab and --file: give one of them, the network is either declared in files or running")
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A controller. It knows what should be; what is in a data plane, only the host does."""
+
+    server: Server
+
+    def tables(self, host: str, *, actual: bool) -> Shown:
+        """See Source."""
+        from triptych.client.rest import Client, api
+
+        self._refuse("--actual", asked=actual)
+        with Client(self.server) as client:
+            return client.send(api.tables(host))
+
+    def trace(
+        self, port: str, destination: str, *, protocol: Carried, dport: int | None, ttl: int, live: bool
+    ) -> Trace:
+        """See Source."""
+        from triptych.client.rest import Client, api
+
+        self._refuse("--live", asked=live)
+        with Client(self.server) as client:
+            return client.send(api.trace(port, destination, protocol=protocol.value, dport=dport, ttl=ttl))
+
+    def explain(self, table: TableName, scope: str, key: str) -> Explained:
+        """See Source."""
+        from triptych.client.rest import Client, api
+
+        with Client(self.server) as client:
+            found = client.send(api.explain(table.value, scope, key))
+        return Explained(found.table, found.row, found.why, found.because)
+
+    @staticmethod
+    def _refuse(option: str, *, asked: bool) -> None:
+        if asked:
+            raise InputError(f"{option}: a controller has no data plane; use it with a lab (--lab NAME)")
+
+
+def source(
+    lab: str | None,
+    files: list[Path] | None,
+    server: str | None = None,
+    token_file: Path | None = None,
+    ca: Path | None = None,
+) -> Source:
+    """The `-f` files, the named lab, the controller that is configured, or the only lab that runs; InputError."""
+    given = [option for option, value in (("--lab", lab), ("--file", files), ("--server", server)) if value]
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)}: give one of them, the network is in one place")
     if files:
-        return Source(load_network(files))
+        return Declared(load_network(files))
+    there = None if lab is not None else configured(server, token_file, ca)
+    if there is not None:
+        return Asked(there)
     from triptych.lab import Lab
 
     running = Lab.open(lab if lab is not None else _only_lab())
-    return Source(running.network, running)
+    return Declared(running.network, running)
 
 
 def _only_lab() -> str:

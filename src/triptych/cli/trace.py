@@ -9,10 +9,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
+from triptych.cli.connect import CaOption, ServerOption, TokenOption
 from triptych.cli.output import Format, OutputOption, console, print_data
 from triptych.cli.source import FilesOption, LabOption, source
 from triptych.core.forward import Protocol, Trace, TraceLookup, TraceStep
-from triptych.core.forward import trace as run_trace
 
 _GOOD = {"delivered", "answered", "flooded"}
 
@@ -22,6 +22,9 @@ def trace(
     destination: Annotated[str, typer.Argument(help="An IP address, or another TENANT/PORT.")],
     lab: LabOption = None,
     file: FilesOption = None,
+    server: ServerOption = None,
+    token_file: TokenOption = None,
+    ca: CaOption = None,
     proto: Annotated[Protocol, typer.Option("--proto", help="What the probe carries.")] = Protocol.ICMP,
     dport: Annotated[int | None, typer.Option("--dport", min=1, max=65535, help="TCP or UDP destination port.")] = None,
     ttl: Annotated[int, typer.Option("--ttl", min=1, max=255, help="TTL or hop limit of the probe.")] = 64,
@@ -29,14 +32,8 @@ def trace(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Say where a packet would go and why: every lookup and row, the rewrites, the verdict. Sends nothing."""
-    where = source(lab, file)
-    if live:
-        from triptych.lab.live import LiveFabric
-
-        with LiveFabric(where.running()) as fabric:
-            result = run_trace(where.network, port, destination, protocol=proto, dport=dport, ttl=ttl, fabric=fabric)
-    else:
-        result = run_trace(where.network, port, destination, protocol=proto, dport=dport, ttl=ttl)
+    where = source(lab, file, server, token_file, ca)
+    result = where.trace(port, destination, protocol=proto, dport=dport, ttl=ttl, live=live)
     if output is Format.TABLE:
         console.print(picture(result))
     else:

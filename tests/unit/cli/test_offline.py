@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.unit.cli.controlled import Commands
+
 EXAMPLE = str(Path(__file__).resolve().parents[3] / "examples" / "two-tenants.yaml")
 
 
@@ -96,11 +98,16 @@ def test_wrong_usage_is_exit_code_2(words: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "check", "tables", "trace", "explain", "bench", "lab", "lab up", "lab exec", "lab list", "lab down"],
+    [
+        *("demo", "check", "tables", "trace", "explain", "bench", "lab", "lab up", "lab exec", "lab list", "lab down"),
+        *("plan", "apply", "get", "delete", "migrate", "watch", "status", "controller", "agent", "attach", "detach"),
+        *("ports", "token", "token create", "token list", "token revoke"),
+        *("pki", "pki init", "pki issue", "pki renew", "pki request", "pki revoke", "pki list"),
+    ],
 )
-def test_every_command_has_help(command: str) -> None:
+def test_every_command_has_help(command: str, tmp_path: Path) -> None:
     """--help of every command says how it is used, exit code 0."""
-    done = triptych(*command.split(), "--help")
+    done = Commands(tmp_path)(*command.split(), "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"triptych {command}" in done.stdout
 

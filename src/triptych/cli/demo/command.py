@@ -11,7 +11,7 @@ import typer
 from triptych.cli.check import summary
 from triptych.cli.demo.narrator import Narrator
 from triptych.cli.output import console, is_root, rich_table
-from triptych.cli.tables import describe
+from triptych.cli.rows import describe
 from triptych.cli.trace import picture
 from triptych.core.forward import trace
 from triptych.core.model import Network

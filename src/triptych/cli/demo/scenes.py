@@ -114,8 +114,7 @@ def protection(lab: Lab, tell: Narrator) -> None:
     ask(lab, "acme/web-1", ["ip", "addr", "add", "10.0.1.99/24", "dev", ETH0])
     answer = ask(lab, "acme/web-1", ["ping", "-n", "-q", "-c", "1", "-W", "1", "-I", "10.0.1.99", "10.0.1.12"])
     ask(lab, "acme/web-1", ["ip", "addr", "del", "10.0.1.99/24", "dev", ETH0])
-    with lab.driver("h1") as driver:
-        drops = {drop.reason.name.lower(): drop.packets for drop in driver.drops() if drop.port == "acme/web-1"}
+    drops = {drop.reason.name.lower(): drop.packets for drop in lab.drops("h1") if drop.port == "acme/web-1"}
     counted = ", ".join(f"{name} {packets}" for name, packets in sorted(drops.items()))
     spoofed = drops.get("spoofed_ip", 0) + drops.get("spoofed_arp", 0)
     tell.claim("from a stolen address nothing gets through", answer.code != 0 and spoofed > 0, f"drops: {counted}")

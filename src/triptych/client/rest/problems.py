@@ -101,7 +101,7 @@ def error_of(answer: Answer) -> TriptychError:
         return made(sentence)
     if 400 <= answer.status < 500:
         return InputError(sentence)
-    return ControllerUnavailableError(f"the controller failed: {sentence}; see its log")
+    return ControllerUnavailableError(problem.detail or f"the controller failed ({sentence}); see its log")
 
 
 def _problem(answer: Answer) -> Problem:

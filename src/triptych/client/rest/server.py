@@ -37,7 +37,10 @@ class Server:
 
     def trust(self) -> ssl.SSLContext | bool:
         """What verifies its certificate; InputError when `ca` cannot be read."""
-        if self.ca is None or httpx.URL(self.url).scheme == "http":
+        if httpx.URL(self.url).scheme == "http":
+            # No TLS, so nothing to verify: reading the system's authorities takes longer than a call.
+            return False
+        if self.ca is None:
             return True
         try:
             return ssl.create_default_context(cafile=str(self.ca))

@@ -150,8 +150,8 @@ SHAPES: dict[Kind, Shape] = {
 }
 
 
-class _Label(NamedTuple):
-    """What to call an object in a message; worked out only when there is one."""
+class Label(NamedTuple):
+    """What an object is called in a message; worked out only when there is one."""
 
     kind: Kind
     node: Mapping[str, object]
@@ -177,7 +177,7 @@ def unknown(faults: Faults, label: object, origin: Origin, key: object, known: I
 def read_object(kind: Kind, node: Mapping[str, object], source: str, number: int, faults: Faults) -> Declared | None:
     """One object of a list, with the faults of its fields; None when its identity cannot be made out."""
     shape = SHAPES[kind]
-    label = _Label(kind, node, number)
+    label = Label(kind, node, number)
     origin = Origin(source, node)
     values: dict[str, Any] = {}
     refused: set[str] = set()

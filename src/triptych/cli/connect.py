@@ -1,0 +1,56 @@
+"""Which controller a command asks: flags, then the environment, then the user's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from triptych.errors import InputError
+
+if TYPE_CHECKING:
+    from triptych.client.rest import Client, Server
+
+ServerOption = Annotated[
+    str | None, typer.Option("--server", metavar="URL", help="The controller; otherwise TRIPTYCH_SERVER or the file.")
+]
+TokenOption = Annotated[
+    Path | None,
+    typer.Option("--token-file", help="Who you are; otherwise TRIPTYCH_TOKEN, TRIPTYCH_TOKEN_FILE or the file."),
+]
+CaOption = Annotated[
+    Path | None, typer.Option("--ca", help="The authority of its certificate; otherwise TRIPTYCH_CA or the file.")
+]
+WaitOption = Annotated[
+    float | None,
+    typer.Option(
+        "--wait", min=0, max=600, metavar="SECONDS", help="Wait until every host concerned has programmed it."
+    ),
+]
+
+
+def configured(server: str | None = None, token_file: Path | None = None, ca: Path | None = None) -> Server | None:
+    """The controller that flags, environment and file name; None when none does. InputError for what cannot be used."""
+    from triptych.client.rest.server import Given, choose, config_path, from_environment, from_file
+
+    flags = Given(server, None, _text(token_file), _text(ca))
+    return choose(flags, from_environment(), from_file(config_path()))
+
+
+def controller(server: str | None = None, token_file: Path | None = None, ca: Path | None = None) -> Client:
+    """A client of the configured controller; InputError when none is."""
+    from triptych.client.rest import Client
+    from triptych.client.rest.server import config_path
+
+    found = configured(server, token_file, ca)
+    if found is None:
+        raise InputError(
+            f'no controller is configured: give --server URL, set TRIPTYCH_SERVER, or write server = "URL" '
+            f"into {config_path()}"
+        )
+    return Client(found)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

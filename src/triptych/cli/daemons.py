@@ -1,0 +1,118 @@
+"""`triptych controller` and `triptych agent`, and a VM's interface coming and going: `attach`, `detach`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from triptych.cli.names import split
+from triptych.cli.output import Format, OutputOption, console, print_data, rich_table, say
+
+# What the agent listens on when nothing else is configured; reading it from there would load the client.
+SocketOption = Annotated[
+    Path | None, typer.Option("--socket", envvar="TRIPTYCH_AGENT_SOCKET", help="Where this host's agent listens.")
+]
+PortArgument = Annotated[str, typer.Argument(metavar="TENANT/PORT", help="The port, by its declared name.")]
+
+
+def attach(
+    port: PortArgument,
+    interface: Annotated[str, typer.Argument(metavar="IFNAME", help="The host's end of a veth, or a tap.")],
+    wait: Annotated[
+        float,
+        typer.Option("--wait", min=0, max=600, metavar="SECONDS", help="Until the port can talk; 0: until granted."),
+    ] = 30.0,
+    socket: SocketOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Make an interface of this host a port; returns when the port can talk."""
+    from triptych.client.local import SOCKET, LocalAgent
+
+    split(port, "port")
+    with LocalAgent(socket or SOCKET) as agent:
+        done = agent.attach(port, interface, wait)
+    _tell(f"{port} is {done.phase} on {interface}", done.note, done, output)
+
+
+def detach(
+    port: PortArgument,
+    socket: SocketOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Make a port's interface on this host nothing again; no error when the port is not here."""
+    from triptych.client.local import SOCKET, LocalAgent
+
+    split(port, "port")
+    with LocalAgent(socket or SOCKET) as agent:
+        done = agent.detach(port)
+    _tell(f"{port} is detached", done.note, done, output)
+
+
+def ports(socket: SocketOption = None, output: OutputOption = Format.TABLE) -> None:
+    """Show the ports of this host and how they fare, as its agent knows them."""
+    from triptych.client.local import SOCKET, LocalAgent
+
+    with LocalAgent(socket or SOCKET) as agent:
+        found = agent.ports()
+    if output is not Format.TABLE:
+        print_data(found, output)
+        return
+    columns = ["port", "phase", "interface", "generation", "detail"]
+    rows = [{name: getattr(item, name) for name in columns} for item in found]
+    console.print(rich_table(f"{len(found)} ports", columns, rows))
+
+
+def agent(
+    config: Annotated[Path, typer.Option("--config", help="The agent's TOML file.")] = Path("/etc/triptych/agent.toml"),
+) -> None:
+    """Be this host's agent: keep its data plane as the controllers say, until a signal ends it."""
+    from triptych.agent.app import main
+
+    main(config)
+
+
+def controller(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="A TOML file; otherwise controller.toml in /etc/triptych if there."),
+    ] = None,
+    listen: Annotated[str | None, typer.Option("--listen", metavar="ADDRESS:PORT", help="Of the REST API.")] = None,
+    southbound: Annotated[
+        str | None, typer.Option("--southbound", metavar="ADDRESS:PORT", help="Where agents connect.")
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option("--store", metavar="STORE", help="sqlite:PATH, etcd://HOST:PORT,... or memory:")
+    ] = None,
+    bootstrap_token: Annotated[
+        Path | None, typer.Option("--bootstrap-token", help="A new file for the first admin token, when there is none.")
+    ] = None,
+    log_level: Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")] = None,
+    log_format: Annotated[str | None, typer.Option("--log-format", help="json or text.")] = None,
+) -> None:
+    """Be a controller, until a signal ends it. Flags come before TRIPTYCH_CONTROLLER_* and these before the file."""
+    from triptych.controller.app import main
+    from triptych.controller.config import read
+
+    flags = {
+        "listen": listen,
+        "southbound": southbound,
+        "store": store,
+        "bootstrap_token": bootstrap_token,
+        "log_level": log_level,
+        "log_format": log_format,
+    }
+    raise typer.Exit(
+        main(read(config, os.environ, {name: value for name, value in flags.items() if value is not None}))
+    )
+
+
+def _tell(sentence: str, note: str, done: object, output: Format) -> None:
+    if output is not Format.TABLE:
+        print_data(done, output)
+        return
+    console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    if note:
+        say(f"triptych: {note}")

@@ -1,0 +1,106 @@
+"""`triptych watch` and `triptych status`: what changes, and how the hosts fare."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.text import Text
+
+from triptych.cli.connect import CaOption, ServerOption, TokenOption, controller
+from triptych.cli.kinds import kind_of, kind_words, typed
+from triptych.cli.output import Format, OutputOption, console, print_data, rich_table
+from triptych.core.model import Kind
+
+if TYPE_CHECKING:
+    from triptych.client.rest.messages import Event, HostState, Status
+
+
+def watch(
+    kind: Annotated[
+        Kind | None,
+        typer.Option("--kind", parser=kind_of, metavar="KIND", autocompletion=kind_words, help="Only of this kind."),
+    ] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Only of this tenant.")] = None,
+    after: Annotated[
+        int | None, typer.Option("--after", min=0, metavar="REVISION", help="Begin after this one; otherwise now.")
+    ] = None,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="Stop after so many changes.")] = None,
+    server: ServerOption = None,
+    token_file: TokenOption = None,
+    ca: CaOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Show changes of the declared network as they happen, until interrupted; with -o json one object a line."""
+    query = {} if kind is None else {"kind": kind.value}
+    query |= {} if tenant is None else {"tenant": tenant}
+    with controller(server, token_file, ca) as client:
+        for number, event in enumerate(client.watch(after, query), 1):
+            _show(event, output)
+            if number == count:
+                return
+
+
+def status(
+    server: ServerOption = None,
+    token_file: TokenOption = None,
+    ca: CaOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """The fleet at a glance: hosts, how far behind they are, drift, drops and what is wrong."""
+    from triptych.client.rest import api
+
+    with controller(server, token_file, ca) as client:
+        found = client.send(api.status())
+    if output is not Format.TABLE:
+        print_data(found, output)
+        return
+    console.print(_headline(found), markup=False, highlight=False)
+    console.print()
+    columns = ["host", "state", "lag", "ports", "drift", "drops"]
+    console.print(rich_table(f"{len(found.hosts)} hosts", columns, [_host(item) for item in found.hosts]))
+    for item in found.hosts:
+        for problem in item.problems:
+            console.print(Text(f"{item.host}: {problem}", style="red"), soft_wrap=True)
+
+
+def _show(event: Event, output: Format) -> None:
+    if output is Format.JSON:
+        # One line each, so that a reader of the pipe sees it at once.
+        typer.echo(msgspec.json.encode(event))
+    elif output is Format.YAML:
+        typer.echo("---")
+        print_data(event, output)
+    elif event.kind:
+        what = f"{Kind(event.kind).singular} {typed(event.kind, event.tenant, event.name)}"
+        console.print(f"{event.revision} {event.action} {what}", markup=False, highlight=False, soft_wrap=True)
+    else:
+        said = "history was lost; everything that is declared follows" if event.action == "snapshot" else "that is all"
+        console.print(f"{event.revision} {said}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _headline(found: Status) -> str:
+    connected = sum(item.connected for item in found.hosts)
+    current = sum(item.connected and not item.lag for item in found.hosts)
+    declared = ", ".join(
+        f"{number} {kind.singular if number == 1 else kind.value.replace('_', ' ')}"
+        for kind in Kind
+        if (number := found.objects.get(kind.value, 0))
+    )
+    hosts = f"{connected} of {len(found.hosts)} hosts connected, {current} up to date"
+    return f"revision {found.revision}: {declared or 'nothing declared'}; {hosts} (Triptych {found.version})"
+
+
+def _host(item: HostState) -> dict[str, object]:
+    ports = ", ".join(f"{number} {phase}" for phase, number in sorted(item.ports.items()))
+    drops = ", ".join(f"{reason}: {number}" for reason, number in sorted(item.drops.items()))
+    state = "never seen" if not item.connected and not item.programmed else "connected" if item.connected else "away"
+    return {
+        "host": item.host,
+        "state": state,
+        "lag": item.lag,
+        "ports": ports,
+        "drift": item.drift,
+        "drops": drops,
+    }

@@ -1,0 +1,84 @@
+"""`triptych token`: who may ask a controller, and for what."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from triptych.cli.connect import CaOption, ServerOption, TokenOption, controller
+from triptych.cli.output import Format, OutputOption, print_data, print_rows, say
+
+app = typer.Typer(help="Tokens of users: who may ask the controller, and for what.", no_args_is_help=True)
+
+_DAY = 86_400
+
+
+class RoleName(StrEnum):
+    """What a token allows: to read, to declare, or to make tokens besides."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="Whose it is, as the audit log will have it.")],
+    role: Annotated[RoleName, typer.Option("--role", help="What it allows.")] = RoleName.VIEWER,
+    tenant: Annotated[
+        list[str] | None, typer.Option("--tenant", help="Only for this tenant; may be repeated. Otherwise all.")
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, max=36_500, help="How long it counts; otherwise for ever.")
+    ] = None,
+    server: ServerOption = None,
+    token_file: TokenOption = None,
+    ca: CaOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Make a token; its secret is printed on standard output this once, and kept nowhere."""
+    from triptych.client.rest import api
+    from triptych.client.rest.messages import NewToken
+
+    wanted = NewToken(name, role.value, tenant or [], None if days is None else days * _DAY)
+    with controller(server, token_file, ca) as client:
+        issued = client.send(api.create_token(wanted))
+    if output is not Format.TABLE:
+        print_data(issued, output)
+        return
+    typer.echo(issued.secret)
+    say(f"token {issued.token.id} of {name}: keep what is on standard output in a file that only its owner can read")
+
+
+@app.command("list")
+def list_tokens(
+    server: ServerOption = None,
+    token_file: TokenOption = None,
+    ca: CaOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Show all tokens, without their secrets."""
+    from triptych.client.rest import api
+
+    with controller(server, token_file, ca) as client:
+        found = client.send(api.tokens())
+    columns = ["id", "name", "role", "tenants", "created", "expires"]
+    rows = [{column: getattr(item, column) for column in columns} for item in found]
+    print_rows(f"{len(found)} tokens", columns, rows, output)
+
+
+@app.command("revoke")
+def revoke(
+    number: Annotated[str, typer.Argument(metavar="ID", help="Which, as the list shows it.")],
+    server: ServerOption = None,
+    token_file: TokenOption = None,
+    ca: CaOption = None,
+) -> None:
+    """End a token; whoever has it is refused from now on."""
+    from triptych.client.rest import api
+
+    with controller(server, token_file, ca) as client:
+        client.send(api.revoke_token(number))
+    say(f"token {number} counts no longer")
