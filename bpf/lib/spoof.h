@@ -57,11 +57,13 @@ static __always_inline bool owns(__u32 ifindex, const struct tri_port *port, con
 
 static __noinline int check_arp(struct __sk_buff *ctx, const struct tri_port *port, struct tri_frame *f)
 {
+	const struct tri_arp *told = at(ctx, ETH_HLEN, sizeof(*told));
 	struct tri_arp arp;
 	bool asks;
 
-	if (bpf_skb_load_bytes(ctx, ETH_HLEN, &arp, sizeof(arp)))
+	if (!told)
 		return TRI_REASON_MALFORMED;
+	arp = *told;
 	if (arp.hardware != bpf_htons(1) || arp.protocol != bpf_htons(ETH_P_IP) || arp.hardware_len != ETH_ALEN ||
 	    arp.protocol_len != 4)
 		return TRI_REASON_MALFORMED;
