@@ -55,6 +55,7 @@ struct tri_tunnel {
 	const struct tri_ip *remote;
 	__be32 vni;
 	__u32 hash;
+	__u8 ecn;
 };
 
 static __always_inline void write_inside(struct udphdr *udp, struct tri_vxlan *vxlan, struct ethhdr *inner,
@@ -93,7 +94,7 @@ static __always_inline bool write_outer4(struct __sk_buff *ctx, const struct tri
 	if (!link)
 		return false;
 	write_link(link, ETH_P_IP);
-	*(word *)&outer->ip = bpf_htonl(0x45000000 | (total < 0xffff ? total : 0xffff));
+	*(word *)&outer->ip = bpf_htonl(0x45000000 | t->ecn << 16 | (total < 0xffff ? total : 0xffff));
 	*(word *)&outer->ip.id = 0;
 	*(word *)&outer->ip.ttl = bpf_htonl(OUTER_TTL << 24 | IPPROTO_UDP << 16);
 	outer->ip.saddr = ip4_of(&cfg->vtep);
@@ -113,7 +114,7 @@ static __always_inline bool write_outer6(struct __sk_buff *ctx, const struct tri
 	if (!link)
 		return false;
 	write_link(link, ETH_P_IPV6);
-	*(word *)&outer->ip = bpf_htonl(0x60000000);
+	*(word *)&outer->ip = bpf_htonl(0x60000000 | t->ecn << 20);
 	outer->ip.payload_len = bpf_htons(payload < 0xffff ? payload : 0xffff);
 	outer->ip.nexthdr = IPPROTO_UDP;
 	outer->ip.hop_limit = OUTER_TTL;
@@ -148,7 +149,7 @@ static __always_inline int encapsulate(struct __sk_buff *ctx, const struct tri_c
 				       const struct ethhdr *eth, __be32 vni, const struct tri_ip *remote,
 				       bool fragmentable)
 {
-	struct tri_tunnel t = {.remote = remote, .vni = vni, .hash = flow_hash(f)};
+	struct tri_tunnel t = {.remote = remote, .vni = vni, .hash = flow_hash(f), .ecn = f->ecn};
 	struct tri_decision decision = {
 		.verdict = TRI_VERDICT_ENCAP,
 		.vni = vni,

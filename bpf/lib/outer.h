@@ -6,6 +6,8 @@
 #include "common.h"
 #include "encap.h"
 
+#define ECN_CONGESTED 3
+
 /* The outer headers of a packet that is ours. */
 struct tri_outer {
 	struct tri_ip source;
@@ -13,6 +15,7 @@ struct tri_outer {
 	__u32 end;       /* of the outer packet, counted as the frame is */
 	__be16 protocol; /* of the outer packet */
 	__u8 ttl;
+	__u8 ecn; /* the two bits of RFC 3168 */
 	bool checked;    /* it has a UDP checksum that somebody must verify */
 };
 
@@ -32,6 +35,7 @@ static __always_inline void read_outer4(struct __sk_buff *ctx, const struct tri_
 		return;
 	map_ip4(&o->source, p->ip.saddr);
 	o->ttl = p->ip.ttl;
+	o->ecn = p->ip.tos & 3;
 	o->checked = p->udp.check != 0;
 	o->begin = OVERHEAD4;
 	o->end = end;
@@ -53,6 +57,7 @@ static __always_inline void read_outer6(struct __sk_buff *ctx, const struct tri_
 		return;
 	copy_ip(&o->source, &p->ip.saddr);
 	o->ttl = p->ip.hop_limit;
+	o->ecn = p->ip.flow_lbl[0] >> 4 & 3;
 	o->checked = p->udp.check != 0;
 	o->begin = OVERHEAD6;
 	o->end = end;

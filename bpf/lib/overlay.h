@@ -25,14 +25,16 @@
  * packet's protocol); taps, because the super-packet keeps its tunnel marks, which tun
  * refuses to describe in a virtio header (the port's kind decides, not the packet's size,
  * so that a flow stays in order); UDP super-packets, which the guest's stack would cut by
- * the tunnel's rules; outer checksums, which the kernel verifies; trailing bytes.
+ * the tunnel's rules; outer checksums, which the kernel verifies; trailing bytes;
+ * congestion met on the way, which the kernel tells the inner packet (RFC 6040).
  */
 static __always_inline bool may_decapsulate(struct __sk_buff *ctx, const struct tri_config *cfg,
 					    const struct tri_outer *o, const struct tri_local *local, __be16 protocol)
 {
 	__u8 upper;
 
-	if (!(cfg->flags & TRI_DECAP_PROGRAM) || local->kind != TRI_PORT_PEER || !is_plain(ctx, o))
+	if (!(cfg->flags & TRI_DECAP_PROGRAM) || local->kind != TRI_PORT_PEER || !is_plain(ctx, o) ||
+	    o->ecn == ECN_CONGESTED)
 		return false;
 	if (protocol != bpf_htons(ETH_P_IP) && protocol != bpf_htons(ETH_P_IPV6))
 		return false;

@@ -42,7 +42,8 @@ struct tri_frame {
 	__u8 flags;
 	__u8 resolution;
 	__u8 port_kind; /* of the port that sent it */
-	__u8 pad[2];
+	__u8 ecn; /* of IP, the two bits (RFC 3168) */
+	__u8 pad;
 };
 
 static __always_inline int parse_ip4(struct __sk_buff *ctx, struct tri_frame *f)
@@ -61,6 +62,7 @@ static __always_inline int parse_ip4(struct __sk_buff *ctx, struct tri_frame *f)
 	f->family = 4;
 	f->upper = ip->protocol;
 	f->ttl = ip->ttl;
+	f->ecn = ip->tos & 3;
 	f->l3_len = total;
 	f->l4 = ETH_HLEN + header;
 	map_ip4(&f->src, ip->saddr);
@@ -85,6 +87,7 @@ static __always_inline int parse_ip6(struct __sk_buff *ctx, struct tri_frame *f)
 	f->family = 6;
 	f->upper = ip->nexthdr;
 	f->ttl = ip->hop_limit;
+	f->ecn = ip->flow_lbl[0] >> 4 & 3;
 	f->l3_len = sizeof(*ip) + payload;
 	f->l4 = ETH_HLEN + sizeof(*ip);
 	copy_ip(&f->src, &ip->saddr);

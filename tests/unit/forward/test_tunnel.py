@@ -54,6 +54,17 @@ def test_the_outer_packet_is_what_the_page_says(family: int, inner_family: int) 
     assert encapsulate(host, outcome) == bytes(header / udp / VXLAN(flags=8, vni=10020) / Raw(outcome.frame))
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("inner_family", FAMILIES)
+@pytest.mark.parametrize("ecn", range(4))
+def test_the_outer_packet_repeats_the_ecn_field_alone(family: int, inner_family: int, ecn: int) -> None:
+    """RFC 6040 normal mode: the two lower bits are the inner packet's, DSCP stays zero."""
+    field = "tos" if inner_family == 4 else "tc"
+    inner = from_web_1(datagram(inner_family, db(inner_family, 12), **{field: 0xB8 | ecn}))
+    packet = OUTER[family](encapsulate(HOSTS[family], from_port(HOSTS[family], WEB_1.name, bytes(inner))))
+    assert (packet.tos if family == 4 else packet.tc) == ecn
+
+
 def test_each_copy_of_a_flood_has_its_own_target() -> None:
     """Encapsulating a flood for two VTEPs differs in the outer destination (and checksum) alone."""
     frame = Ether(src=str(HUB_1.mac), dst="ff:ff:ff:ff:ff:ff", type=0x88CC) / Raw(b"x")

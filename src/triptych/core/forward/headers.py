@@ -23,14 +23,18 @@ def ip_header(
     payload: int,
     *,
     tos: int = 0,
+    ecn: int = 0,
     dont_fragment: bool = False,
     ttl: int = DEFAULT_TTL,
 ) -> bytes:
-    """The IP header, of the addresses' family, before `payload` bytes; `tos` and `dont_fragment` are IPv4's."""
+    """The IP header, of the addresses' family, before `payload` bytes.
+
+    `tos`, which leaves room for `ecn`, and `dont_fragment` are IPv4's.
+    """
     if source.version == 6:
-        return _IPV6.pack(_VERSION_6, payload, protocol, ttl, source.packed, destination.packed)
+        return _IPV6.pack(_VERSION_6 | ecn << 20, payload, protocol, ttl, source.packed, destination.packed)
     flags = _DONT_FRAGMENT if dont_fragment else 0
-    fields = (_VERSION_4_IHL_5, tos, IPV4_SIZE + payload, 0, flags, ttl, protocol)
+    fields = (_VERSION_4_IHL_5, tos | ecn, IPV4_SIZE + payload, 0, flags, ttl, protocol)
     addresses = (source.packed, destination.packed)
     return _IPV4.pack(*fields, internet_checksum(_IPV4.pack(*fields, 0, *addresses)), *addresses)
 

@@ -8,7 +8,7 @@ from struct import Struct
 from triptych.core.addresses import IP
 from triptych.core.forward.checksum import updated
 from triptych.core.forward.flow import outer_source_port
-from triptych.core.forward.frame import IPV4_SIZE, UDP, Drop, Ip, read_ipv4, read_ipv6
+from triptych.core.forward.frame import ETHERNET, IPV4, IPV4_SIZE, IPV6, UDP, Drop, Ip, read_ipv4, read_ipv6
 from triptych.core.forward.headers import ip_header
 from triptych.core.forward.host import Host
 from triptych.core.forward.outcome import Outcome
@@ -19,6 +19,7 @@ _UDP = Struct(">HHHH")
 _VXLAN = Struct(">B3xI")
 """Flags, reserved, VNI in the upper 24 bits of the last word."""
 _VNI_VALID = 0x08
+_ECN = 3
 _LARGEST_PAYLOAD = {4: 65535 - IPV4_SIZE, 6: 65535}
 _NO_CHECKSUM = 0
 """RFC 6935 permits it for tunnels over IPv6."""
@@ -59,7 +60,15 @@ def encapsulate(host: Host, outcome: Outcome, vtep: IP | None = None) -> bytes:
     if size > _LARGEST_PAYLOAD[own.version]:
         raise DataPlaneError(f"host {host.config.name}: a frame of {len(outcome.frame)} bytes fits no outer packet")
     udp = _UDP.pack(outer_source_port(outcome.flow_hash), host.config.udp_port, size, _NO_CHECKSUM)
-    return ip_header(own, target, UDP, size) + udp + tunnelled
+    return ip_header(own, target, UDP, size, ecn=_ecn(outcome.frame)) + udp + tunnelled
+
+
+def _ecn(frame: bytes) -> int:
+    """The ECN field of the packet in a frame, which the outer header repeats (RFC 6040 section 4.1, normal mode)."""
+    ethertype, packet = int.from_bytes(frame[12:14], "big"), frame[ETHERNET : ETHERNET + 2]
+    if ethertype == IPV4:
+        return packet[1] & _ECN
+    return int.from_bytes(packet, "big") >> 4 & _ECN if ethertype == IPV6 else 0
 
 
 def open_outer(config: HostConfig, packet: bytes) -> Outer | None:
