@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +11,7 @@ from triptych.agent.sync import SyncClient, Tls
 from triptych.controller.grpc import ServerTls, SouthboundServer
 from triptych.controller.ports import AttachGrant
 from triptych.controller.publish import Publisher
+from triptych.core.addresses import Mac
 from triptych.core.local import PortFacts
 from triptych.core.model import Object
 from triptych.errors import ClaimRefusedError, NotFoundError
@@ -18,30 +19,41 @@ from triptych.testing.certificates import Authority, Issued
 from triptych.testing.pupils import Declaring, Recorder
 
 
-class Claimed:
-    """What agents asked for; ports of `theirs` are theirs by host."""
+async def until(holds: Callable[[], bool], timeout: float = 20) -> None:  # noqa: ASYNC109 (a bound for tests)
+    """Let others run until something holds."""
+    async with asyncio.timeout(timeout):
+        while not holds():  # noqa: ASYNC110 (it looks at several parts of two ends)
+            await asyncio.sleep(0.005)
 
-    def __init__(self, theirs: dict[str, PortFacts]) -> None:
-        self.theirs = theirs
+
+class Claimed:
+    """Stands for the service: `hosts` says whose a port is."""
+
+    def __init__(self) -> None:
+        self.hosts: dict[str, str] = {}
         self.asked: list[tuple[str, str]] = []
 
     async def attach(self, host: str, port: str) -> AttachGrant:
         """See `controller.ports.Attachments`."""
         self.asked.append((host, port))
-        if port not in self.theirs:
+        owner = self.hosts.get(port)
+        if owner is None:
             raise NotFoundError(f"port {port} is not declared")
-        raise ClaimRefusedError(f"port {port} is not {host}'s")
+        if owner != host:
+            raise ClaimRefusedError(f"port {port} is {owner}'s")
+        return AttachGrant(1, PortFacts(port, 1, Mac(bytes(6)), generation=1))
 
     async def detach(self, host: str, port: str, generation: int) -> bool:
         """See `controller.ports.Attachments`."""
         self.asked.append((host, port))
-        return port in self.theirs and self.theirs[port].generation == generation
+        return self.hosts.get(port) == host and generation == 1
 
 
 class Agent:
     """A real client with a data plane that records."""
 
-    def __init__(self, client: SyncClient) -> None:
+    def __init__(self, host: str, client: SyncClient) -> None:
+        self.host = host
         self.client = client
         self.plane = Recorder()
         self.task = asyncio.create_task(client.run(self.plane, self.plane.report))
@@ -59,16 +71,16 @@ class Stage:
         self.authority = Authority()
         self.source = Declaring(network)
         self.publisher = Publisher(self.source)
-        self.claimed = Claimed({})
+        self.claimed = Claimed()
         self.revoked: set[int] = set()
         self.server = SouthboundServer(self.publisher, self.claimed, is_revoked=self.revoked.__contains__)
+        issued = self.authority.controller()
+        self._tls = ServerTls(self.authority.certificate, issued.key, issued.certificate)
         self.port = 0
         self.agents: list[Agent] = []
 
     async def __aenter__(self) -> Self:
-        issued = self.authority.controller()
-        tls = ServerTls(self.authority.certificate, issued.key, issued.certificate)
-        self.port = await self.server.start("127.0.0.1:0", tls)
+        self.port = await self.server.start("127.0.0.1:0", self._tls)
         return self
 
     async def __aexit__(
@@ -79,6 +91,14 @@ class Stage:
         self.publisher.close()
         await self.server.stop()
 
+    async def restart(self) -> None:
+        """Another controller takes the place of this one, on the same port, with no memory."""
+        self.publisher.close()
+        await self.server.stop()
+        self.publisher = Publisher(self.source)
+        self.server = SouthboundServer(self.publisher, self.claimed, is_revoked=self.revoked.__contains__)
+        assert await self.server.start(f"127.0.0.1:{self.port}", self._tls) == self.port
+
     @property
     def target(self) -> str:
         """Where the controller listens."""
@@ -88,6 +108,6 @@ class Stage:
         """An agent with a certificate of that host, or with another one."""
         shown = issued or self.authority.host(host)
         tls = Tls(self.authority.certificate, shown.key, shown.certificate)
-        agent = Agent(SyncClient([self.target], tls, version="test"))
+        agent = Agent(host, SyncClient([self.target], tls, version="test"))
         self.agents.append(agent)
         return agent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 import grpc
@@ -17,15 +17,14 @@ from triptych.agent.contract import Grant, HostFacts, Programmer
 from triptych.agent.sync.backoff import Backoff
 from triptych.agent.sync.held import HeldScopes
 from triptych.agent.sync.rounds import Collector, Round
+from triptych.agent.sync.stream import Stream, Whole
 from triptych.errors import ClaimRefusedError, ControllerUnavailableError, WireError
 from triptych.wire.convert import (
-    decode_batch,
     decode_granted,
     encode_attach,
     encode_detach,
-    encode_from_agent,
 )
-from triptych.wire.messages import Ack, FromAgent, Hello, Refused, Report, Resync
+from triptych.wire.messages import Ack, Hello, Refused, Report, Resync
 from triptych.wire.service import ATTACH, DETACH, SYNC, options, path
 
 _log = structlog.get_logger(__name__)
@@ -40,7 +39,8 @@ _REFUSALS = (
     grpc.StatusCode.INVALID_ARGUMENT,
 )
 
-_Call = grpc.aio.StreamStreamCall[bytes, bytes]
+# What the library raises when a stream is over, depending on when one finds out.
+_BROKEN = (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError)
 
 
 class Tls(NamedTuple):
@@ -83,6 +83,8 @@ class SyncClient:
         self._backoff = Backoff(jitter)
         self._facts = facts
         self._channel: grpc.aio.Channel | None = None
+        self._asking: set[grpc.aio.UnaryUnaryCall[bytes, bytes]] = set()
+        self._unanswered = Whole()
 
     @property
     def claims(self) -> SyncClient:
@@ -97,7 +99,7 @@ class SyncClient:
             attempt += 1
             try:
                 await self._connect(target, programmer, report)
-            except (grpc.aio.AioRpcError, WireError) as error:
+            except (*_BROKEN, WireError) as error:
                 self.counts.errors += 1
                 _log.warning("controller lost", target=target, reason=_reason(error))
             await self._sleep(self._backoff.next())
@@ -108,10 +110,10 @@ class SyncClient:
             target, credentials, options(keepalive_seconds=KEEPALIVE_SECONDS)
         ) as channel:
             self._channel = channel
-            call: _Call = channel.stream_stream(path(SYNC))()
+            call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(path(SYNC))()
             reporter: asyncio.Task[None] | None = None
+            stream = Stream(call)
             try:
-                stream = _Stream(call)
                 await stream.say(Hello(self._version, self.held.states()))
                 collector = Collector(self.held, self._facts)
                 async for ended in stream.rounds(collector):
@@ -124,10 +126,13 @@ class SyncClient:
             finally:
                 self.connected = False
                 self._channel = None
-                call.cancel()
                 if reporter is not None:
                     reporter.cancel()
                     await asyncio.gather(reporter, return_exceptions=True)
+                for asked in self._asking:
+                    asked.cancel()
+                await self._unanswered.drain()
+                await stream.close()
 
     def _greeted(self, target: str) -> None:
         self.connected = True
@@ -135,7 +140,7 @@ class SyncClient:
         self._backoff.reset()
         _log.info("controller found", target=target)
 
-    async def _program(self, stream: _Stream, collector: Collector, ended: Round, programmer: Programmer) -> None:
+    async def _program(self, stream: Stream, collector: Collector, ended: Round, programmer: Programmer) -> None:
         done = await programmer.program(ended)
         self._facts = collector.facts
         self.counts.rounds += 1
@@ -148,7 +153,7 @@ class SyncClient:
         refused = tuple(Refused(refusal.table, refusal.rows, refusal.message) for refusal in done.refused)
         await stream.say(Ack(ended.sequence, refused))
 
-    async def _report(self, stream: _Stream, report: Callable[[], Awaitable[Report]]) -> None:
+    async def _report(self, stream: Stream, report: Callable[[], Awaitable[Report]]) -> None:
         while True:
             await stream.say(await report())
             await self._sleep(REPORT_SECONDS)
@@ -170,29 +175,20 @@ class SyncClient:
             raise ControllerUnavailableError("no controller is connected; the port can be attached when one is")
         try:
             ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path(method))
-            return await ask(request, timeout=CLAIM_SECONDS)
+            call = ask(request, timeout=CLAIM_SECONDS)
+            self._asking.add(call)
+            try:
+                return await self._unanswered.run(_answer(call))
+            finally:
+                self._asking.discard(call)
         except grpc.aio.AioRpcError as error:
             if error.code() in _REFUSALS:
                 raise ClaimRefusedError(error.details() or error.code().name) from None
             raise ControllerUnavailableError(f"the controller did not answer: {_reason(error)}") from None
 
 
-class _Stream:
-    """A stream of messages; several tasks may speak."""
-
-    def __init__(self, call: _Call) -> None:
-        self._call = call
-        self._speaking = asyncio.Lock()
-
-    async def say(self, message: FromAgent) -> None:
-        async with self._speaking:
-            await self._call.write(encode_from_agent(message))
-
-    async def rounds(self, collector: Collector) -> AsyncIterator[Round]:
-        async for raw in self._call:
-            ended = collector.take(decode_batch(raw))
-            if ended is not None:
-                yield ended
+async def _answer(call: grpc.aio.UnaryUnaryCall[bytes, bytes]) -> bytes:
+    return await call
 
 
 def _reason(error: Exception) -> str:

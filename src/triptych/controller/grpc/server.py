@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from typing import NamedTuple, NoReturn
 
 import grpc
@@ -30,6 +31,11 @@ _log = structlog.get_logger(__name__)
 
 KEEPALIVE_SECONDS = 10
 GRACE_SECONDS = 1.0
+MOST_OPEN = 8
+"""Reading and writing tasks of one host's streams; one stream has two, and an old one may take its time to end."""
+
+# How the library tells a task that its call is over.
+_ENDS = (WireError, grpc.aio.AioRpcError, grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError)
 
 _Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -59,6 +65,7 @@ class SouthboundServer:
         self._now = now
         self._serials: dict[Session, int] = {}
         self._server: grpc.aio.Server | None = None
+        self._open: dict[str, set[asyncio.Task[None]]] = {}
 
     async def start(self, address: str, tls: ServerTls) -> int:
         """Listen on `host:port` (port 0: any free one); the port."""
@@ -97,33 +104,53 @@ class SouthboundServer:
 
     async def _sync(self, requests: AsyncIterator[bytes], context: _Context) -> None:
         peer = await self._peer(context)
+        if len(self._open.get(peer.host, ())) >= MOST_OPEN:
+            problem = "too many streams of this host are open that nobody reads"
+            await self._refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "streams", problem, peer.host)
         try:
             session = self._publisher.join(peer.host)
         except NotFoundError as error:
             await self._refuse(context, grpc.StatusCode.FAILED_PRECONDITION, "unknown_host", str(error), peer.host)
         self._serials[session] = peer.serial
-        tasks = [
-            asyncio.create_task(self._listen(session, requests)),
-            asyncio.create_task(_speak(session, context)),
-            asyncio.create_task(session.over.wait()),
-        ]
+        listening = self._endless(self._listen(session, requests), peer.host)
+        speaking = self._endless(_speak(session, context), peer.host)
+        over = asyncio.create_task(session.over.wait())
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((listening, speaking, over), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            del self._serials[session]
+            over.cancel()
+            self._serials.pop(session)
             self._publisher.leave(session)
-            for task in tasks:
-                task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-        for result in results:
-            if isinstance(result, WireError):
-                await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "protocol", str(result), peer.host)
-        if session.ended:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, session.reason)
+            lie = listening.exception() if listening.done() else None
+            session.end("the agent left")
+        if isinstance(lie, WireError):
+            await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "protocol", str(lie), peer.host)
+        await context.abort(grpc.StatusCode.UNAVAILABLE, session.reason)
+
+    def _endless(self, work: Coroutine[None, None, None], host: str) -> asyncio.Task[None]:
+        """A task that is never cancelled: it ends when the call does, or soon after its session.
+
+        While gRPC's core works on a read or a write, it must not lose the task that awaits it:
+        it writes into memory that the task holds (grpc/grpc issue 43360).
+        """
+        task = asyncio.create_task(work)
+        self._open.setdefault(host, set()).add(task)
+        task.add_done_callback(partial(self._ended, host))
+        return task
+
+    def _ended(self, host: str, task: asyncio.Task[None]) -> None:
+        tasks = self._open[host]
+        tasks.discard(task)
+        if not tasks:
+            del self._open[host]
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, _ENDS):
+            _log.error("stream failed", host=host, exc_info=error)
 
     async def _listen(self, session: Session, requests: AsyncIterator[bytes]) -> None:
         allowance = Allowance(self._now)
         async for raw in requests:
+            if session.ended:
+                return
             message = decode_from_agent(raw)
             if not isinstance(message, Ack) and not allowance.take():
                 raise WireError("too many messages; an agent says little, and waits for answers")

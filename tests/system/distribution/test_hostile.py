@@ -1,0 +1,215 @@
+"""Agents that are not who they say, or not what they should be: refused, counted, and nobody else is disturbed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tests.system.distribution.raw import RawStream
+from tests.system.distribution.stage import Stage
+from triptych.agent.sync import SyncClient, Tls
+from triptych.errors import ClaimRefusedError, ControllerUnavailableError
+from triptych.testing.certificates import Authority, Issued
+from triptych.testing.pupils import Recorder
+from triptych.testing.worlds import BASE, DB, DB_1, TWO_SEGMENTS, WEB_1
+from triptych.wire.messages import Ack, Hello, Report, Resync
+
+
+def counted(stage: Stage, reason: str) -> float | None:
+    """How many were refused for a reason."""
+    name = "triptych_southbound_refused_total"
+    return stage.publisher.metrics.registry.get_sample_value(name, {"reason": reason})
+
+
+def stranger(_: Stage) -> Issued:
+    """A certificate of an authority that nobody knows."""
+    return Authority().host("h1")
+
+
+Show = Callable[[Stage], Issued | None]
+STRANGERS: dict[str, tuple[Show, str, str, str | None]] = {
+    "no certificate": (lambda _: None, "UNAVAILABLE", "", None),
+    "another authority": (stranger, "UNAVAILABLE", "", None),
+    "no host in the certificate": (
+        lambda stage: stage.authority.host(),
+        "UNAUTHENTICATED",
+        "names 0 hosts",
+        "identity",
+    ),
+    "two hosts in the certificate": (
+        lambda stage: stage.authority.host("h1", "h2"),
+        "UNAUTHENTICATED",
+        "names 2 hosts",
+        "identity",
+    ),
+    "a host that is not declared": (
+        lambda stage: stage.authority.host("h9"),
+        "FAILED_PRECONDITION",
+        "host h9 is not declared",
+        "unknown_host",
+    ),
+}
+
+
+@pytest.mark.parametrize(("show", "code", "details", "reason"), STRANGERS.values(), ids=STRANGERS)
+def test_strangers_get_nothing(show: Show, code: str, details: str, reason: str | None) -> None:
+    """Who does not prove to be one declared host gets no row, and the refusal is counted."""
+
+    async def story() -> None:
+        async with Stage(TWO_SEGMENTS) as stage:
+            async with RawStream(stage.target, stage.authority.certificate, show(stage)) as raw:
+                await raw.say(Hello("stranger"))
+                status, why = await raw.refused()
+            assert status == code
+            assert details in why
+            assert reason is None or counted(stage, reason) == 1
+            assert stage.publisher.work.messages == 0
+
+    asyncio.run(story())
+
+
+def test_a_revoked_certificate_is_refused() -> None:
+    """A host whose certificate was revoked cannot connect, nor claim a port."""
+
+    async def story() -> None:
+        async with Stage(TWO_SEGMENTS) as stage:
+            issued = stage.authority.host("h1")
+            stage.revoked.add(issued.serial)
+            async with RawStream(stage.target, stage.authority.certificate, issued) as raw:
+                await raw.say(Hello("h1"))
+                assert await raw.refused() == (
+                    "UNAUTHENTICATED",
+                    "the certificate of host h1 was revoked; issue a new one",
+                )
+            assert counted(stage, "revoked") == 1
+
+    asyncio.run(story())
+
+
+def test_a_revocation_ends_the_stream_that_is_open() -> None:
+    """Revoking the certificate of a connected host ends its stream at once, and no other."""
+
+    async def story() -> None:
+        async with Stage(TWO_SEGMENTS) as stage:
+            honest = await stage.agent("h2")
+            await honest.plane.reached(1)
+            issued = stage.authority.host("h1")
+            async with RawStream(stage.target, stage.authority.certificate, issued) as raw:
+                await raw.say(Hello("h1"))
+                await raw.hear()
+                stage.revoked.add(issued.serial)
+                stage.server.revoked()
+                assert await raw.refused() == ("UNAVAILABLE", "the certificate of the host was revoked")
+            assert honest.client.connected
+
+    asyncio.run(story())
+
+
+async def garbage(raw: RawStream) -> None:
+    """Bytes that are no message."""
+    await raw.say(b"\xff" * 100)
+
+
+async def too_much(raw: RawStream) -> None:
+    """A message larger than any may be."""
+    await raw.say(bytes(5 << 20))
+
+
+async def no_hello(raw: RawStream) -> None:
+    """A first word that is none."""
+    await raw.say(Report())
+
+
+async def early_ack(raw: RawStream) -> None:
+    """An acknowledgement of what was never sent."""
+    await raw.say(Hello("liar"))
+    await raw.say(Ack(77))
+
+
+async def flood(raw: RawStream) -> None:
+    """More messages than anybody needs."""
+    await raw.say(Hello("liar"))
+    for _ in range(300):
+        await raw.say(Resync(()))
+
+
+@pytest.mark.parametrize(
+    ("lie", "code", "reason"),
+    [
+        (garbage, "INVALID_ARGUMENT", "protocol"),
+        (too_much, "RESOURCE_EXHAUSTED", None),
+        (no_hello, "INVALID_ARGUMENT", "protocol"),
+        (early_ack, "INVALID_ARGUMENT", "protocol"),
+        (flood, None, "protocol"),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_lies_end_the_stream_and_disturb_nobody(
+    lie: Callable[[RawStream], Awaitable[None]], code: str | None, reason: str | None
+) -> None:
+    """A stream that breaks the rules ends with the reason; another host goes on getting its changes."""
+
+    async def story() -> None:
+        async with Stage((*BASE, DB, DB_1)) as stage:
+            honest = await stage.agent("h3")
+            await honest.plane.reached(1)
+            async with RawStream(stage.target, stage.authority.certificate, stage.authority.host("h1")) as raw:
+                await lie(raw)
+                status, _ = await raw.refused()
+                # Who is still talking when the stream ends may not hear why.
+                assert code in {status, None}
+            assert reason is None or counted(stage, reason) == 1
+            revision = stage.source.declare(*TWO_SEGMENTS)
+            await honest.plane.reached(revision)
+            assert honest.plane.rows == stage.source.compiler.host_rows("h3")
+
+    asyncio.run(story())
+
+
+def test_a_port_of_another_host_is_refused() -> None:
+    """A claim goes to the service under the name of the certificate; its refusal reaches the agent, in words."""
+
+    async def story() -> None:
+        async with Stage(TWO_SEGMENTS) as stage:
+            agent = await stage.agent("h2")
+            await agent.plane.reached(1)
+            name = f"{WEB_1.tenant}/{WEB_1.name}"
+            stage.claimed.hosts[name] = "h1"
+            with pytest.raises(ClaimRefusedError, match=f"port {name} is h1's"):
+                await agent.client.attach(name)
+            with pytest.raises(ClaimRefusedError, match="port acme/none is not declared"):
+                await agent.client.attach("acme/none")
+            assert stage.claimed.asked == [("h2", name), ("h2", "acme/none")]
+            assert counted(stage, "claim") == 2
+
+    asyncio.run(story())
+
+
+def test_a_port_of_its_own_is_granted() -> None:
+    """A claim that the service grants comes back with generation and revision; so does giving it back."""
+
+    async def story() -> None:
+        async with Stage(TWO_SEGMENTS) as stage:
+            agent = await stage.agent("h1")
+            await agent.plane.reached(1)
+            stage.claimed.hosts["acme/web-1"] = "h1"
+            grant = await agent.client.attach("acme/web-1")
+            assert (grant.generation, grant.revision) == (1, 1)
+            await agent.client.detach("acme/web-1", 1)
+            assert stage.claimed.asked == [("h1", "acme/web-1"), ("h1", "acme/web-1")]
+
+    asyncio.run(story())
+
+
+def test_without_a_controller_a_claim_says_so() -> None:
+    """An agent that is not connected answers a claim at once: nobody is there to ask."""
+
+    async def story() -> None:
+        client = SyncClient(["127.0.0.1:1"], Tls(b"", b"", b""), version="test")
+        with pytest.raises(ControllerUnavailableError, match="no controller is connected"):
+            await client.attach("acme/web-1")
+        assert Recorder().revision == 0
+
+    asyncio.run(story())
