@@ -20,6 +20,8 @@ for folder in /dev/shm /run /tmp; do mount -t tmpfs tmpfs "$folder"; done
 mkdir -p /lib/modules
 mount --bind "$1" /lib/modules
 ip link set lo up
+# Other modules come when they are asked for; this one is asked for by a device node that udev would make.
+modprobe -q tun
 
 say() { printf '%s\n' "try-kernel: $*"; }
 python=.venv/bin/python
