@@ -34,6 +34,7 @@ class Kind(StrEnum):
     rows = "rows"
     programs = "programs"
     profile = "profile"
+    control = "control"
     all = "all"
 
 
@@ -47,7 +48,8 @@ class Output(StrEnum):
 @app.command()
 def bench(
     workload: Annotated[
-        Kind, typer.Argument(help="dataplane: streams, latency, packet rate, programs; rows; all: both")
+        Kind,
+        typer.Argument(help="dataplane: streams, latency, packet rate, programs; rows; all: both; control: controller"),
     ],
     quick: Annotated[bool, typer.Option("--quick", help="few short rounds: shows that it works, not how fast")] = False,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="alternating rounds")] = DEFAULT_ROUNDS,

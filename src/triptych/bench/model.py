@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from triptych.bench.control.figures import Scale
+
 DEFAULT_ROUNDS = 5
 QUICK_ROUNDS = 2
 
@@ -130,6 +132,7 @@ class Run(msgspec.Struct, frozen=True):
     programs: tuple[ProgramCost, ...] = ()
     rows: tuple[RowRate, ...] = ()
     profiles: tuple[Profile, ...] = ()
+    control: tuple[Scale, ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -11,7 +11,8 @@ from rich.console import Console
 from triptych.bench import report
 from triptych.bench.model import Options, Profile, ProgramCost, RowRate, Run, Sample
 from triptych.bench.report import terminal
-from triptych.bench.report.content import number, short
+from triptych.bench.report.content import short
+from triptych.bench.report.grid import number
 from triptych.errors import EnvironmentError_
 
 GOLDEN = Path(__file__).parent / "samples" / "report.md"

@@ -3,7 +3,3 @@
 Everything on the way is real (REST, SQLite, gRPC with mutual TLS, the agent's own end of
 the stream) but the data plane: an agent acknowledges what it has merged.
 """
-
-from triptych.bench.control.measure import measure
-
-__all__ = ["measure"]

@@ -19,33 +19,10 @@ from triptych.agent.contract import Batch, Programmed
 from triptych.agent.logs import configure
 from triptych.agent.sync import HeldScopes, SyncClient, Tls
 from triptych.agent.sync.held import Merged
+from triptych.bench.control.orders import Order, Said
 from triptych.core.compile.scopes import Scope
 from triptych.core.tables import Delta, merge_deltas
 from triptych.wire.messages import Action, Report, ScopeState, ScopeUpdate
-
-
-class Order(msgspec.Struct, frozen=True):
-    """What to do: `connect` these hosts (`full` of them hold rows), `settle` or `mark` at a revision, or `count`.
-
-    `settle` is answered once every agent has been brought up to date since it was last
-    connected `connections` times, and to `revision`; or after `within` seconds, with those that were not.
-    """
-
-    do: str
-    hosts: tuple[str, ...] = ()
-    full: int = 0
-    revision: int = 0
-    connections: int = 0
-    within: float = 0.0
-
-
-class Said(msgspec.Struct, frozen=True):
-    """The answer. `times` are CLOCK_MONOTONIC, one an agent that got there; `rows` all rows that agents merged."""
-
-    times: tuple[float, ...] = ()
-    rows: int = 0
-    rounds: int = 0
-    late: int = 0
 
 
 class LightScopes(HeldScopes):
@@ -76,7 +53,7 @@ class Agent:
 
     def __init__(self, client: SyncClient, moved: Callable[[], None]) -> None:
         self.client = client
-        self.rows = self.rounds = self.revision = self.connections = 0
+        self.rows = self.revision = self.connections = 0
         self.marks: list[tuple[int, float]] = []
         self._moved = moved
         self.task = asyncio.create_task(client.run(self, self._report))
@@ -86,7 +63,6 @@ class Agent:
         delta = batch.merge()
         self.marks.append((batch.revision, time.monotonic()))
         self.rows += len(delta)
-        self.rounds += 1
         self.revision = batch.revision
         if batch.complete:
             self.connections += 1
@@ -153,8 +129,7 @@ class Fleet:
         return tuple(sorted(times))
 
     def _counted(self, times: tuple[float, ...], late: int = 0) -> Said:
-        rows, rounds = sum(agent.rows for agent in self._agents), sum(agent.rounds for agent in self._agents)
-        return Said(times, rows, rounds, late)
+        return Said(times, sum(agent.rows for agent in self._agents), late)
 
 
 async def serve(target: str, pki: Path) -> None:

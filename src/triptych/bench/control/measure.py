@@ -59,7 +59,7 @@ class _Stage:
     def __init__(self, folder: Folder, setting: Setting, progress: Progress) -> None:
         self._folder = folder
         self._setting = setting
-        self._say = lambda what: progress(f"{setting.title}: {what}")
+        self._progress = progress
         self._next_port = setting.ports
         self._newcomer = network.host_name(setting.hosts)
         self._hosts = tuple(network.host_name(number) for number in range(setting.hosts))
@@ -91,6 +91,9 @@ class _Stage:
         return Scale(
             setting, bulk, adds, add_cpu_ms, controller_memory, empty, agents_memory, first_sync, restart, load
         )
+
+    def _say(self, what: str) -> None:
+        self._progress(f"{self._setting.title}: {what}")
 
     def _client(self, process: ControllerProcess) -> Client:
         token = self._folder.token.read_text(encoding="utf-8").strip()

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from triptych.bench.control.agents import Order, Said
 from triptych.bench.control.figures import Memory
+from triptych.bench.control.orders import Order, Said
 from triptych.errors import ControllerUnavailableError
 from triptych.pki.certificates import Role, Subject
 from triptych.pki.folder import PkiFolder

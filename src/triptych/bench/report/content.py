@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from triptych.bench.figures import BRIDGE, METRICS, VETH, judge, ratio, scenarios_of, summary
 from triptych.bench.model import Metric, Run, Spread
+from triptych.bench.report import control
+from triptych.bench.report.grid import Grid, met, number
 from triptych.bench.scenarios import SCENARIOS
 
 OVERVIEW: dict[str, dict[str, str]] = {
@@ -20,28 +21,9 @@ OVERVIEW: dict[str, dict[str, str]] = {
 ROW_AIM, ROW_FACTOR = 1_000_000, 10.0
 
 
-@dataclass(frozen=True)
-class Grid:
-    """A table of a report: the first `left` columns are words, the others figures."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    left: int = 1
-
-
 def title_of(scenario: str) -> str:
     """How a scenario is called in a report."""
     return SCENARIOS[scenario].title if scenario in SCENARIOS else scenario
-
-
-def number(value: float) -> str:
-    """Three significant digits, without an exponent."""
-    if value == 0:
-        return "0"
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def grids(run: Run) -> Iterator[Grid]:
@@ -64,6 +46,7 @@ def short(run: Run) -> Iterator[Grid]:
         yield _rows(run)
     if run.programs:
         yield _programs(run)
+    yield from control.grids(run.control)
 
 
 def _overview(run: Run) -> Grid:
@@ -115,7 +98,7 @@ def _row_aims(run: Run) -> tuple[tuple[str, ...], ...]:
     if "driver" not in by_method:
         return ()
     seconds = by_method["driver"] * ROW_AIM / 1e9
-    rows = [("a million rows", "Triptych driver", "the clock", "about 1 s", f"{seconds:.2f} s", _met(seconds <= 1.25))]
+    rows = [("a million rows", "Triptych driver", "the clock", "about 1 s", f"{seconds:.2f} s", met(seconds <= 1.25))]
     if "ovs-bundle" in by_method:
         factor = by_method["ovs-bundle"] / by_method["driver"]
         wanted = f"at least {ROW_FACTOR:g}"
@@ -126,7 +109,7 @@ def _row_aims(run: Run) -> tuple[tuple[str, ...], ...]:
                 "Open vSwitch, bundle",
                 wanted,
                 f"{factor:.1f}",
-                _met(factor >= ROW_FACTOR),
+                met(factor >= ROW_FACTOR),
             )
         )
     return tuple(rows)
@@ -166,7 +149,3 @@ def _ends(figure: Spread) -> str:
 
 def _times(figure: Spread | None) -> str:
     return "" if figure is None else f"{figure.median:.2f}"
-
-
-def _met(yes: bool) -> str:
-    return "met" if yes else "missed"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from triptych.bench.model import Run
-from triptych.bench.report.content import Grid, grids, title_of
+from triptych.bench.report.content import grids, title_of
+from triptych.bench.report.grid import Grid
 
 _SHOWN_SYMBOLS = 24
 
@@ -24,10 +25,12 @@ def render(run: Run, pictures: Sequence[str] = ()) -> str:
 def _machine(run: Run) -> str:
     facts, options = run.machine, run.options
     versions = ", ".join(f"{name} {version}" for name, version in facts.get("versions", {}).items())
+    machine = f"Linux {facts.get('kernel', '?')}, {facts.get('cpus', '?')} CPUs ({facts.get('cpu', '?')}); {versions}."
+    if run.control:
+        return f"Measured {run.started} on {machine}"
     return (
-        f"Measured {run.started} in {options.rounds} alternating rounds of {options.seconds:g} s a figure, on Linux "
-        f"{facts.get('kernel', '?')}, {facts.get('cpus', '?')} CPUs ({facts.get('cpu', '?')}); {versions}. "
-        "Figures are medians; a ratio is the median of the rounds' own ratios."
+        f"Measured {run.started} in {options.rounds} alternating rounds of {options.seconds:g} s a figure, on "
+        f"{machine} Figures are medians; a ratio is the median of the rounds' own ratios."
     )
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from triptych.bench.control.figures import Scale, percentile
 from triptych.bench.figures import METRICS, scenarios_of, summary
 from triptych.bench.model import Metric, Run, Spread
-from triptych.bench.report.content import number, title_of
+from triptych.bench.report.content import title_of
+from triptych.bench.report.control import programmed
+from triptych.bench.report.grid import number
 from triptych.errors import MissingToolError
 
 _YARDSTICK, _OURS = "#9aa5b1", "#2f6f9f"
@@ -25,7 +29,21 @@ def draw(run: Run, directory: Path) -> list[str]:
         found = [(rate.title, rate.ns_per_row, rate.method.startswith("ovs")) for rate in run.rows]
         metric = Metric("rows", "ns", "writing a row", "ns, logarithmic", False)
         names += _save(_panels([(metric, found)], log=True), directory, "rows")
+    if run.control:
+        names += _save(_panels(_control(run.control), log=True), directory, "control")
     return names
+
+
+def _control(scales: Sequence[Scale]) -> list[tuple[Metric, list[tuple[str, Spread, bool]]]]:
+    """One port more, from the median to the 99th percentile; and all ports at once."""
+    adds, bulk = [], []
+    for scale in scales:
+        found, seconds = programmed(scale), scale.bulk.programmed_s
+        spread = Spread(percentile(found, 0.5), min(found), percentile(found, 0.99), len(found))
+        adds.append((scale.setting.title, spread, False))
+        bulk.append((scale.setting.title, Spread(seconds, seconds, seconds, 1), False))
+    one = Metric("control", "add", "one port more, programmed everywhere: p50, and up to p99", "ms, logarithmic", False)
+    return [(one, adds), (Metric("control", "bulk", "all ports at once", "s, logarithmic", False), bulk)]
 
 
 def _bars(run: Run, metric: Metric) -> list[tuple[str, Spread, bool]]:
