@@ -10,13 +10,13 @@ from __future__ import annotations
 import msgspec
 
 from triptych.core.compile import host_rows
-from triptych.core.model import Network
+from triptych.core.model import Network, Port
 from triptych.drivers.base import Applied
 from triptych.errors import DataPlaneError, InputError, NotFoundError
 from triptych.lab import names, namespaces, planes, state
 from triptych.lab.apply import Progress, no_progress, perform
 from triptych.lab.daemons import end_below
-from triptych.lab.plan import Options, Plan, make_plan
+from triptych.lab.plan import Options, Plan, make_plan, vm_name
 from triptych.lab.state import Declared, State
 from triptych.lab.steps import changes, settle, steps
 
@@ -63,7 +63,7 @@ def _change(name: str, before: State, network: Network, target: Declared, plan: 
     operations = (*repairs, *steps(certain, plan))
     state.write(name, State(applied=before.applied, attempts=(*before.attempts, target)))
     rows = perform(operations, _planes(name, network, target.options), progress)
-    state.write(name, State(applied=target))
+    state.write(name, State(applied=Declared.of(_attached(name, network, target.options), target.options)))
     return Changed(changes(operations), rows)
 
 
@@ -74,6 +74,23 @@ def _planes(name: str, network: Network, options: Options) -> planes.Planes:
     from triptych.lab.control import AgentPlanes
 
     return AgentPlanes(name, network)
+
+
+def _attached(name: str, network: Network, options: Options) -> Network:
+    """The network with what attaching adds, the generations of ports."""
+    if options.control == "direct":
+        return network
+    from triptych.lab.fleet import Fleet
+
+    fleet = Fleet(name)
+    raised: dict[str, int] = {}
+    for host in network.hosts:
+        with fleet.local(host.name) as agent:
+            raised |= {port.port: port.generation for port in agent.ports()}
+    return Network(
+        msgspec.structs.replace(item, generation=raised.get(vm_name(item), 0)) if isinstance(item, Port) else item
+        for item in network
+    )
 
 
 def _plan_of(name: str, declared: Declared | None) -> Plan:

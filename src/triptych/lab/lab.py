@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from triptych.core.compile import host_rows
-from triptych.core.model import Network, Port
+from triptych.core.model import Network
 from triptych.core.tables import TableSet
-from triptych.drivers.base import OpenDriver
+from triptych.drivers.base import DropCount, OpenDriver
 from triptych.errors import InputError, NotFoundError, PrivilegeError, TriptychError
 from triptych.kernel.netns import NetnsThread
 from triptych.lab import machines, names, planes, state
 from triptych.lab.apply import Progress, no_progress
 from triptych.lab.change import Changed, change, demolish, traces
-from triptych.lab.plan import HostSpec, Options, make_plan, vm_name
+from triptych.lab.plan import HostSpec, Options, make_plan
 
 if TYPE_CHECKING:
     from triptych.lab.fleet import Fleet
@@ -40,12 +40,12 @@ class Entry(msgspec.Struct, frozen=True):
 class Lab:
     """A running lab. `up` makes or changes one, `open` finds one; nothing is held open in between."""
 
-    def __init__(self, name: str, network: Network, options: Options, changed: Changed | None = None) -> None:
+    def __init__(self, name: str, network: Network, options: Options) -> None:
         self.name = name
         self.network = network
         self.options = options
         self.plan = make_plan(name, network, options)
-        self.changed = changed
+        self.changed: Changed | None = None
         """What the `up` that returned this did; None when it was opened."""
 
     @classmethod
@@ -75,7 +75,9 @@ class Lab:
         _need_root(name, driver)
         with state.locked(name):
             changed = change(name, network, options, plan, progress)
-        return cls(name, network, options, changed)
+            lab = cls.open(name)
+        lab.changed = changed
+        return lab
 
     @classmethod
     def open(cls, name: str) -> Lab:
@@ -154,8 +156,12 @@ class Lab:
             return thread.run(call)
 
     def driver(self, host: str) -> OpenDriver:
-        """The data plane of a host: `with lab.driver("h1") as driver:`."""
+        """The data plane of a host: `with lab.driver("h1") as driver:`; InputError when an agent has it."""
         spec = self._host(host)
+        if self.options.control == "agents":
+            raise InputError(
+                f"lab {self.name}: the data plane of {host} is its agent's; make the lab with control direct"
+            )
         if self.options.driver == "sim":
             ports = [vm.port for vm in self.plan.vms.values() if vm.host == host]
             return OpenDriver(planes.sim_driver(spec, ports, self.plan.vteps, self.tables(host)))
@@ -173,19 +179,7 @@ class Lab:
 
     def tables(self, host: str) -> TableSet:
         """The rows that a host should have by the lab's document; NotFoundError for an unknown host."""
-        self._host(host)
-        return host_rows(self.network if self.options.control == "direct" else self._attached(), host)
-
-    def _attached(self) -> Network:
-        """The lab's network with what attaching adds, the generations of ports, as its agents know them."""
-        raised: dict[str, int] = {}
-        for name in self.hosts:
-            with self.fleet.local(name) as agent:
-                raised |= {port.port: port.generation for port in agent.ports()}
-        return Network(
-            msgspec.structs.replace(item, generation=raised.get(vm_name(item), 0)) if isinstance(item, Port) else item
-            for item in self.network
-        )
+        return host_rows(self.network, self._host(host).name)
 
     def actual(self, host: str) -> TableSet:
         """The rows that a host has in its data plane."""
@@ -194,6 +188,14 @@ class Lab:
                 return driver.load()
         _need_root(self.name, self.options.driver)
         return planes.pinned_rows(self._host(host))
+
+    def drops(self, host: str) -> Sequence[DropCount]:
+        """What a host's data plane has dropped since it was made, by port and reason."""
+        if self.options.driver == "sim":
+            with self.driver(host) as driver:
+                return driver.drops()
+        _need_root(self.name, self.options.driver)
+        return planes.pinned_drops(self._host(host))
 
     def _host(self, name: str) -> HostSpec:
         if name not in self.plan.hosts:

@@ -11,7 +11,7 @@ from typing import Protocol
 from triptych.core.addresses import IP
 from triptych.core.local import LocalPort
 from triptych.core.tables import TableSet
-from triptych.drivers.base import Applied, Driver, reconcile
+from triptych.drivers.base import Applied, Driver, DropCount, reconcile
 from triptych.kernel import bpffs, netns
 from triptych.lab.names import UNDERLAY
 from triptych.lab.plan import HostSpec
@@ -35,6 +35,14 @@ def pinned_rows(host: HostSpec) -> TableSet:
 
     with PinnedPlane(pin_directory(host), host.namespace) as plane:
         return plane.load()
+
+
+def pinned_drops(host: HostSpec) -> Sequence[DropCount]:
+    """What a host's eBPF data plane has dropped, read beside whoever has it open."""
+    from triptych.drivers.ebpf import PinnedPlane
+
+    with PinnedPlane(pin_directory(host), host.namespace) as plane:
+        return plane.drops()
 
 
 def sim_driver(host: HostSpec, ports: Sequence[LocalPort], vteps: Sequence[IP], rows: TableSet) -> Driver:

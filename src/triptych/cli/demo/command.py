@@ -57,18 +57,20 @@ def demo(
 
 def _play(network: Network, tell: Narrator) -> None:
     from triptych.cli.demo import scenes
+    from triptych.cli.demo.control import control
     from triptych.cli.demo.measure import measure
     from triptych.lab import Lab
 
     name = f"demo-{os.getpid()}"
     try:
-        with tell.working("building the lab"):
+        with tell.working("building the lab, with a controller and three agents"):
             lab = Lab.up(name, network)
         _show_tables(network, tell)
         scenes.reachability(lab, tell)
         scenes.isolation(lab, tell)
         scenes.resolution(lab, tell)
         scenes.protection(lab, tell)
+        control(lab, tell)
         _show_traces(network, tell, _PROBES[1:2])
         measure(lab, tell)
     finally:
