@@ -28,9 +28,9 @@ from triptych.agent.contract import Southbound
 from triptych.agent.daemon import Agent, MakeDriver
 from triptych.agent.logs import configure
 from triptych.agent.metrics import AgentCollector, Measured
-from triptych.agent.notify import notify
 from triptych.errors import EnvironmentError_, InputError, TriptychError
 from triptych.kernel.linkevents import LinkEvents
+from triptych.kernel.notify import notify
 
 SCRAPE_SECONDS = 10.0
 """How long a scrape may take."""

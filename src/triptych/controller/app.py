@@ -37,6 +37,7 @@ from triptych.controller.service.revocations import RevocationBook
 from triptych.controller.service.service import Service
 from triptych.controller.service.tokens import TokenBook, issue
 from triptych.errors import EnvironmentError_, InputError, StoreError, StoreUnavailableError, TriptychError
+from triptych.kernel.notify import notify
 from triptych.stores.base import Store
 
 _log = structlog.get_logger(__name__)
@@ -256,10 +257,12 @@ async def run(config: ControllerConfig, southbound: MakeSouthbound = make_southb
             objects=len(controller.mirror.revisions),
             revision=controller.mirror.revision,
         )
+        notify("READY=1")
         ends = [asyncio.create_task(stop.wait()), asyncio.create_task(controller.failed())]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for end in ends:
             end.cancel()
+        notify("STOPPING=1")
         _log.info("stopping")
         if not stop.is_set():
             raise StoreUnavailableError("the controller no longer follows its store; see the log")

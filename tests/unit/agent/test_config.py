@@ -13,10 +13,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from tests.unit.agent.world import HostWorld, run
 from triptych.agent.config import AgentConfig, Tls, read
 from triptych.agent.metrics import AgentCollector
-from triptych.agent.notify import notify
 from triptych.core.addresses import ip_address
 from triptych.core.local import HostConfig
 from triptych.errors import InputError
+from triptych.kernel.notify import notify
 
 LEAST = 'host = "h1"\nvtep = "192.0.2.1"\n'
 

@@ -1,4 +1,4 @@
-"""Telling the service manager how the agent fares: sd_notify(3), which is one datagram."""
+"""Telling the service manager how a daemon fares: sd_notify(3), which is one datagram."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def notify(state: str, environment: Mapping[str, str] = os.environ) -> None:
             out.connect(address)
             out.sendall(state.encode())
         except OSError:
-            # Whoever asked has gone; the agent goes on.
+            # Whoever asked has gone; the daemon goes on.
             return
