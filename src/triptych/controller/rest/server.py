@@ -95,7 +95,9 @@ def _listener(address: Address) -> socket.socket:
     host = "127.0.0.1" if address.host == "localhost" else address.host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, address.port), family=family, backlog=_BACKLOG)
+        # "Any address" is of both families, as it is for gRPC; others are what they say.
+        both = host == "::" and socket.has_dualstack_ipv6()
+        listener = socket.create_server((host, address.port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
         # Inherited by connections. Without it a body waits for the acknowledgement of its headers, some 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listener
