@@ -96,7 +96,7 @@ class Driver(Protocol):
         ...
 
     def detach(self, name: str) -> None:
-        """Make an interface nothing again; a port that is not there is no error."""
+        """Make an interface nothing again (one that is real: down); a port that is not there is no error."""
         ...
 
     def ports(self) -> Sequence[LocalPort]:

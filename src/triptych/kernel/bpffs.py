@@ -6,6 +6,7 @@ import ctypes
 import errno
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from triptych.errors import DataPlaneError, EnvironmentError_, PrivilegeError
@@ -104,3 +105,25 @@ def get_or_none(path: Path) -> int | None:
         if error.errno == errno.ENOENT:
             return None
         raise
+
+
+def remove(directory: Path) -> None:
+    """Remove a directory of pins with all below it; DataPlaneError names what stayed and why."""
+    stayed: list[str] = []
+    for folder, _, files in os.walk(directory, topdown=False):
+        for name in files:
+            _try_remove(Path(folder, name), Path.unlink, stayed)
+        # A directory that still holds something is not the cause.
+        if not any(line.startswith(f"{folder}/") for line in stayed):
+            _try_remove(Path(folder), Path.rmdir, stayed)
+    if stayed:
+        raise DataPlaneError(f"cannot remove the pins {', '.join(stayed)}; remove what holds them, and try again")
+
+
+def _try_remove(path: Path, call: Callable[[Path], None], stayed: list[str]) -> None:
+    try:
+        call(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        stayed.append(f"{path} ({error.strerror})")

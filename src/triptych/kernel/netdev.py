@@ -115,7 +115,7 @@ class Netdev:
         return None if index is None else self.links().get(index)
 
     def add_vxlan(self, name: str, port: int, mtu: int) -> None:
-        """Make and raise one VXLAN device that takes its tunnel from each packet's metadata and learns nothing.
+        """Make one VXLAN device, not yet up, that takes its tunnel from each packet's metadata and learns nothing.
 
         UDP checksum 0 is sent and accepted over IPv6 too (RFC 6935). It gets no address of its own.
         """
@@ -137,16 +137,21 @@ class Netdev:
             quiet = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
             if quiet.exists():
                 quiet.write_text("1")
-            self._set_up(name)
 
         self.run(make)
 
     def set_up(self, name: str) -> None:
         """Raise an interface."""
-        self.run(lambda: self._set_up(name))
+        self.run(lambda: self._ip.link("set", index=self._ip.link_lookup(ifname=name)[0], state="up"))
 
-    def _set_up(self, name: str) -> None:
-        self._ip.link("set", index=self._ip.link_lookup(ifname=name)[0], state="up")
+    def set_down(self, index: int) -> None:
+        """Lower an interface; one that is gone is no error."""
+
+        def lower() -> None:
+            with _no_answer({errno.ENODEV}):
+                self._ip.link("set", index=index, state="down")
+
+        self.run(lower)
 
     def delete(self, name: str) -> bool:
         """Remove an interface; False when it was not there."""

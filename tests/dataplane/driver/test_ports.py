@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import subprocess
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -140,10 +141,12 @@ def test_drops_are_counted_by_port_and_reason(world: World) -> None:
 
 
 def test_a_test_run_uses_the_pinned_programs_and_sends_nothing(world: World) -> None:
-    """A frame from a to b is LOCAL at b's interface, a broadcast is dropped as BUM; b receives neither."""
+    """A frame from a to b is LOCAL at b's interface, a broadcast is dropped as BUM; b receives neither, and the
+    frame that is sent afterwards is the first that it gets.
+    """
     driver = wired(world.driver())
     packet = MACS["b"] + MACS["a"] + b"\x88\xb5" + bytes(50)
-    received = world.frames_received("b")
+    arriving = world.tap("b")
     local = driver.test_run("acme/a", packet)
     assert local.decision is not None
     assert local.decision[:3] == (Verdict.LOCAL, Reason.NONE, index(world, "port-b"))
@@ -155,7 +158,10 @@ def test_a_test_run_uses_the_pinned_programs_and_sends_nothing(world: World) -> 
     underlay = driver.test_run(Entry.UNDERLAY, packet)
     assert underlay.decision is not None
     assert underlay.decision.verdict is Verdict.PASS
-    assert world.frames_received("b") == received
+    sent = packet[:-1] + b"\1"
+    with arriving:
+        world.send_frame("a", sent)
+        assert arriving.recv(2048) == sent
 
 
 def test_anybody_may_try_the_pinned_programs_while_the_driver_runs(world: World) -> None:
@@ -186,6 +192,23 @@ def test_destroying_leaves_nothing(world: World, attach: str) -> None:
         "port-b": (),
     }
     assert world.qdiscs("clsact") == 0
+
+
+def test_pins_that_cannot_be_removed_are_named(world: World) -> None:
+    """Where something holds a directory of pins, destroying names it and removes the rest; afterwards, all."""
+    driver = wired(world.driver())
+    held = world.pin_dir / "progs" / "held"
+    held.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tri-held", str(held)], check=True)
+    try:
+        with pytest.raises(DataPlaneError, match=rf"^cannot remove the pins {held} \(Device or resource busy\); "):
+            driver.destroy()
+        left = [str(path.relative_to(world.pin_dir)) for path in sorted(world.pin_dir.rglob("*"))]
+        assert left == ["progs", "progs/held"]
+    finally:
+        subprocess.run(["umount", str(held)], check=True)
+    driver.destroy()
+    assert not world.pin_dir.exists()
 
 
 def test_two_hosts_live_side_by_side(world: World, another_world: World) -> None:

@@ -24,6 +24,7 @@ from triptych.kernel.netdev import Netdev
 
 T = TypeVar("T")
 VNI = 10010
+ETH_P_ALL = 3  # include/uapi/linux/if_ether.h
 IFA_F_NODAD = 2  # include/uapi/linux/if_addr.h
 SO_MAX_PACING_RATE = 47  # include/uapi/asm-generic/socket.h; the socket module does not name it
 VTEP = ip_address("192.0.2.1")
@@ -119,14 +120,19 @@ class World:
 
         return self.run(self.host, count)
 
-    def frames_received(self, name: str) -> int:
-        """Frames that a VM got."""
+    def tap(self, name: str) -> socket.socket:
+        """A socket that gets every frame that arrives at a VM from now on.
 
-        def count() -> int:
-            with IPRoute() as ip:
-                return int(ip.link("get", ifname="eth0")[0].get("stats64")["rx_packets"])
+        The interface's own counter stays at zero for what bpf_redirect_peer hands over.
+        """
 
-        return self.run(self.vms[name], count)
+        def listen() -> socket.socket:
+            raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+            raw.bind(("eth0", ETH_P_ALL))
+            raw.settimeout(10)
+            return raw
+
+        return self.run(self.vms[name], listen)
 
     def qdiscs(self, kind: str) -> int:
         """How many queueing disciplines of that kind the host has."""

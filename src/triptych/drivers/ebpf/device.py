@@ -39,7 +39,10 @@ def usable_mtu(config: HostConfig, link: Link) -> int:
 
 
 def ensure_vxlan(netdev: Netdev, port: int, where: str) -> Link:
-    """The VXLAN device of this namespace; made when missing, made anew when its UDP port was changed."""
+    """The VXLAN device of this namespace; made when missing, made anew when its UDP port was changed.
+
+    It may be down: whoever attaches the program raises it then, or frames would reach the host's stack before.
+    """
     found = netdev.link(VXLAN)
     if found is not None and not (found.kind == "vxlan" and found.vxlan_external):
         raise DataPlaneError(f"interface {VXLAN} in {where} is not ours (kind {found.kind}); rename or remove it")
@@ -55,8 +58,6 @@ def ensure_vxlan(netdev: Netdev, port: int, where: str) -> Link:
                 "is the vxlan module there, and no other VXLAN device on this port?"
             ) from error
         found = netdev.link(VXLAN)
-    elif not found.up:
-        netdev.set_up(VXLAN)
     assert found is not None
     return found
 

@@ -7,7 +7,6 @@ the attached ones without a packet in between; closing lets go and changes nothi
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +16,7 @@ from triptych.core.local import HostConfig, LocalPort
 from triptych.core.tables import LAYOUT_VERSION, Delta, TableSet
 from triptych.core.verdicts import Event
 from triptych.drivers.base import Applied, Capability, DropCount
-from triptych.drivers.ebpf import device, layout, loading, probe
+from triptych.drivers.ebpf import device, layout, loading, localports, probe
 from triptych.drivers.ebpf.attach import Attacher, ClsactAttacher, TcxAttacher
 from triptych.drivers.ebpf.build import OBJECT
 from triptych.drivers.ebpf.floods import FloodIndex
@@ -192,7 +191,7 @@ class _Session:
                 tcx, clsact = TcxAttacher(netdev, pin_dir / LINKS), ClsactAttacher(netdev)
                 ours, others = (tcx, clsact) if choices.attach is Attach.TCX else (clsact, tcx)
                 self.ports = LocalPorts(self.plane.maps, netdev, ours, replication, self._programs["from_port"])
-                self._put_programs(ours, others, link, vxlan)
+                self._put_programs(netdev, ours, others, link, vxlan)
                 self._programs.pin(pin_dir / PROGS)
             self._stack = undo.pop_all()
 
@@ -216,9 +215,12 @@ class _Session:
         if target.lookup(bytes(4)) != record:
             target.update(bytes(4), record)
 
-    def _put_programs(self, ours: Attacher, others: Attacher, link: Link, vxlan: Link) -> None:
+    def _put_programs(self, netdev: Netdev, ours: Attacher, others: Attacher, link: Link, vxlan: Link) -> None:
         self.ports.recover()
         ours.attach(vxlan.index, self._programs["from_tunnel"])
+        if not vxlan.up:
+            # Not before its program is there: decapsulated frames are not for the host's own stack.
+            netdev.set_up(vxlan.name)
         ours.attach(link.index, self._programs["from_underlay"])
         # Only now, with ours in place: what an earlier life or the other way of attaching left.
         for ifindex in ours.attached() - {vxlan.index, link.index, *self.ports.interfaces()}:
@@ -228,13 +230,17 @@ class _Session:
 
 
 def destroy(pin_dir: Path, namespace: str | None) -> None:
-    """Remove every trace of a data plane: programs, VXLAN device, maps. What is not there is removed already."""
+    """Remove every trace of a data plane: programs, VXLAN device, maps. What is not there is removed already.
+
+    Its ports are down afterwards, as after a detach. DataPlaneError names the pins that stayed.
+    """
     if not pin_dir.exists():
         return
     lock = bpffs.Lock(pin_dir)
     try:
         if netns.exists(namespace):
             with named("cannot remove the data plane"), Netdev(namespace) as netdev:
+                localports.lower(netdev, pin_dir / MAPS)
                 if (pin_dir / LINKS).exists():
                     tcx = TcxAttacher(netdev, pin_dir / LINKS)
                     for ifindex in tcx.attached():
@@ -243,7 +249,7 @@ def destroy(pin_dir: Path, namespace: str | None) -> None:
                 for ifindex in clsact.attached():
                     clsact.detach(ifindex)
                 device.remove_vxlan(netdev)
-        shutil.rmtree(pin_dir, ignore_errors=True)
+        bpffs.remove(pin_dir)
     finally:
         lock.release()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from triptych.core.local import LocalPort
 from triptych.core.tables import Rows
@@ -15,7 +16,7 @@ from triptych.drivers.ebpf.ports import ORDER, entries, ifindex_key, kind_of
 from triptych.drivers.ebpf.refusals import named
 from triptych.drivers.ebpf.writer import Replication
 from triptych.errors import DataPlaneError
-from triptych.kernel import uapi
+from triptych.kernel import bpffs, uapi
 from triptych.kernel.maps import BpfMap
 from triptych.kernel.netdev import Netdev
 
@@ -89,7 +90,7 @@ class LocalPorts:
         return {held.ifindex for held in self._held.values()}
 
     def attach(self, port: LocalPort) -> None:
-        """Make an interface a port, or change the facts of one; the program comes last.
+        """Make an interface a port, or change the facts of one; the program comes last, and then it is raised.
 
         DataPlaneError when the interface is not there, is another port already, or the MAC is
         taken in the segment; TableFullError when a map has no room (nothing is attached then).
@@ -116,13 +117,16 @@ class LocalPorts:
                 self._write(old)
             raise
         with named(what):
+            if not same and not link.up:
+                # As a detach left it; what somebody lowered while it was this port stays down.
+                self._netdev.set_up(link.name)
             if old is not None:
                 self._leave(old, new)
             self._held[port.name] = new
             self._replication.move_port(new.ifindex, old.vni if old is not None and same else None, new.vni)
 
     def detach(self, name: str) -> None:
-        """Make an interface nothing again; a port that is not there is no error."""
+        """Make an interface nothing again, and lower it; a port that is not there is no error."""
         held = self._held.get(name)
         if held is None:
             return
@@ -132,7 +136,7 @@ class LocalPorts:
             for key in held.entries()["locals"]:
                 self._maps["locals"].delete(key)
             self._replication.move_port(held.ifindex, held.vni, None)
-            self._attacher.detach(held.ifindex)
+            self._release(held.ifindex)
             self._remove(held, {})
             self._forget(held.ifindex)
         # Only now: what the kernel refused to remove can be tried again.
@@ -174,11 +178,16 @@ class LocalPorts:
     def _leave(self, old: _Attached, new: _Attached) -> None:
         """Remove what only the former facts of a port had."""
         if old.ifindex != new.ifindex:
-            self._attacher.detach(old.ifindex)
+            self._release(old.ifindex)
         self._remove(old, new.entries())
         if old.ifindex != new.ifindex:
             self._replication.move_port(old.ifindex, old.vni, None)
             self._forget(old.ifindex)
+
+    def _release(self, ifindex: int) -> None:
+        # Without a program what the VM sends would reach the host's own stack.
+        self._netdev.set_down(ifindex)
+        self._attacher.detach(ifindex)
 
     def _remove(self, item: _Attached, keep: dict[str, Rows]) -> None:
         parts = item.entries()
@@ -210,6 +219,20 @@ class LocalPorts:
         _prune(self._maps["limits"], {ifindex_key(ifindex): b"" for ifindex in self.interfaces()})
         for held in self._held.values():
             self._limit(held.ifindex)
+
+
+def lower(netdev: Netdev, directory: Path) -> None:
+    """Lower the interfaces of the ports that the maps below `directory` remember."""
+    fd = bpffs.get_or_none(directory / FACTS)
+    if fd is None:
+        return
+    with BpfMap(fd) as store:
+        ports = Facts(store).read()
+    links = netdev.links()
+    for ifindex, port in ports.items():
+        # A number may be another interface's by now.
+        if port is not None and ifindex in links and links[ifindex].name == port.interface:
+            netdev.set_down(ifindex)
 
 
 def _prune(target: BpfMap, keep: Rows) -> None:
