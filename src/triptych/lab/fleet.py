@@ -103,10 +103,10 @@ class Fleet:
             self._pki.init(f"lab {self._lab}")
         if not self._certificate("controllers", LOOPBACK).exists():
             self._pki.issue(certificates.controller([LOOPBACK]))
-        if not self.token.exists():
-            # The store may know the token of a start that was cut short, and nobody else does.
-            for path in self._control.glob(f"{self.store.name}*"):
-                path.unlink()
+        if not (self.token.exists() and self.store.exists()):
+            # One without the other, of a start that was cut short or of a store that is lost, opens nothing.
+            for path in (self.token, *self._control.glob(f"{self.store.name}*")):
+                path.unlink(missing_ok=True)
         api, southbound = _free(self._lab, self._ports() if self.controller.config.exists() else ())
         pair = self._certificate("controllers", LOOPBACK)
         values = {

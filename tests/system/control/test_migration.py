@@ -1,0 +1,82 @@
+"""A VM moves from host to host while it is pinged a thousand times a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.system.control.watch import Pinging, port, send, until
+from tests.system.lab.traffic import reaches
+from triptych.client.rest import api
+from triptych.core.model import Key, Kind, Network
+from triptych.errors import InputError
+from triptych.kernel.netns import NetnsThread
+from triptych.lab import Lab
+from triptych.lab.links import Links
+
+VM, KEY = "acme/web-3", Key(Kind.PORT, "acme", "web-3")
+ADDRESS = "10.0.1.13"
+
+
+def carry(lab: Lab, link: str, source: str, target: str) -> None:
+    """The VM leaves one host and is on the other: between the two it hears nothing, as one that is paused."""
+
+    def move() -> None:
+        links = Links()
+        try:
+            links.move(link, lab.namespace(source), lab.namespace(target))
+        finally:
+            links.close()
+
+    with NetnsThread(None) as thread:
+        thread.run(move)
+
+
+def test_a_vm_moves_and_nothing_is_lost_after_it_resumes(fleet_lab: Lab, tmp_path: Path) -> None:
+    """Nothing is lost but what was sent while the VM was on neither host, and nothing arrives twice."""
+    link = fleet_lab.plan.vms[VM].port.interface
+    with Pinging(fleet_lab, "acme/web-1", ADDRESS, tmp_path / "ping") as ping:
+        send(fleet_lab, api.migrate(KEY, "h3"))
+        ping.goes_on()
+        carry(fleet_lab, link, "h2", "h3")
+        with fleet_lab.fleet.local("h3") as local:
+            done = local.attach(VM, link)
+        ping.goes_on()
+    sent, lost, twice = ping.outcome
+    assert (sent, twice, done.phase) == (True, [], "live")
+    # One gap without an answer in between: from the first frame on the new host, all arrive.
+    assert lost == list(range(min(lost, default=0), max(lost, default=-1) + 1))
+    item = send(fleet_lab, api.get(KEY)).item
+    assert (item["host"], item.get("migrate_to")) == ("h3", None)
+    until(lambda: (found := port(fleet_lab, "h2", VM)) is None or found.phase != "live", "the old host let go")
+    # The lab follows: its document names the new host, and finds everything in its place.
+    changed = [msgspec.structs.replace(item, host="h3") if item.key == KEY else item for item in fleet_lab.network]
+    again = Lab.up(fleet_lab.name, Network(changed))
+    reaches(again, "acme/web-1", ADDRESS)
+    for host in again.hosts:
+        assert again.actual(host).tables == again.tables(host).tables
+
+
+def test_a_host_that_is_not_named_cannot_take_a_migrating_port(fleet_lab: Lab) -> None:
+    """During a migration only the two hosts named may claim; a third is refused, and the VM stays where it is."""
+    send(fleet_lab, api.migrate(KEY, "h3"))
+    with fleet_lab.fleet.local("h1") as local, pytest.raises(InputError, match="acme/web-3"):
+        local.attach(VM, "underlay")
+    assert send(fleet_lab, api.get(KEY)).item["host"] == "h2"
+    send(fleet_lab, api.migrate(KEY, None))
+    reaches(fleet_lab, "acme/web-1", ADDRESS)
+
+
+@pytest.mark.parametrize("target", ["h1", "h3"])
+def test_the_lab_moves_a_vm_by_its_document(fleet_lab: Lab, target: str) -> None:
+    """A document that binds the port to another host moves the VM there, and every host has the rows that follow."""
+    changed = [msgspec.structs.replace(item, host=target) if item.key == KEY else item for item in fleet_lab.network]
+    again = Lab.up(fleet_lab.name, Network(changed))
+    reaches(again, "acme/web-1", ADDRESS)
+    found = port(again, target, VM)
+    assert found is not None
+    assert found.phase == "live"
+    for host in again.hosts:
+        assert again.actual(host).tables == again.tables(host).tables
