@@ -32,7 +32,7 @@ class Attachments(Protocol):
     """What agents ask for; `host` is who they proved to be. The service is one."""
 
     async def attach(self, host: str, port: str) -> AttachGrant:
-        """Give `tenant/port` to a host; NotFoundError, ClaimRefusedError, StoreError."""
+        """Give `tenant/port` to a host; NotFoundError, ClaimRefusedError, other InputErrors (too often), StoreError."""
         ...
 
     async def detach(self, host: str, port: str, generation: int) -> bool:

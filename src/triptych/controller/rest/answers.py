@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections import Counter
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 from litestar import Response
 
 from triptych.client.rest.messages import HostState, ObjectChange, Written
@@ -16,6 +19,10 @@ from triptych.controller.service.service import Outcome
 from triptych.core.model import Key, Object
 from triptych.core.model.codec import plain_of
 from triptych.core.model.render import fields_of
+from triptych.core.verdicts import Reason
+from triptych.wire.messages import PortPhase
+from triptych.core.verdicts import Reason
+from triptych.wire.messages import PortPhase, Refused, Report
 
 REVISION = "triptych-revision"
 """The header with the revision at which a write took effect."""
@@ -50,23 +57,31 @@ def _differing(old: Object | None, new: Object | None) -> list[str]:
     return [name for name in names if getattr(old, name) != getattr(new, name)]
 
 
-def host_state(status: HostStatus, lag: int, refusals: tuple[Refusal, ...]) -> HostState:
-    """How a host fares; what its agent reports is data that nobody here trusts to be of any form."""
+def host_state(status: HostStatus, revision: int, refusals: tuple[Refusal, ...]) -> HostState:
+    """How a host fares while the network is at `revision`; by what its agent reports, as the wire's plain data."""
     report = status.report
-    drops = {str(item.get("reason")): int(item.get("count", 0)) for item in report.get("drops", ())}
-    ports: dict[str, int] = {}
-    for port in report.get("ports", ()):
-        state = str(port.get("state", port.get("phase", "")))
-        ports[state] = ports.get(state, 0) + 1
+    drops: Counter[str] = Counter()
+    for item in report.get("drops", ()):
+        drops[_reason(item["reason"])] += item["packets"]
+    ports = Counter(PortPhase(item["phase"]).name.lower() for item in report.get("ports", ()))
     problems = [str(error) for error in report.get("errors", ())]
+    problems += [f"{item['rows']} rows refused: {item['message']}" for item in report.get("refused", ())]
     problems += [f"claimed {item.port}, {item.count} times in vain: {item.reason}" for item in refusals]
     return HostState(
         host=status.host,
         connected=status.connected,
         programmed=status.programmed,
-        lag=lag,
-        drift=int(report.get("drift", 0)),
-        drops=drops,
-        ports=ports,
+        lag=max(revision - status.programmed, 0),
+        drift=report.get("drift", 0),
+        drops=dict(drops),
+        ports=dict(ports),
         problems=problems,
     )
+
+
+def _reason(number: int) -> str:
+    """The name of a reason; its number when a newer agent counts one that is not known here."""
+    try:
+        return Reason(number).name.lower()
+    except ValueError:
+        return str(number)

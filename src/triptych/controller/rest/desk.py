@@ -12,9 +12,8 @@ from litestar.datastructures import State
 from litestar.handlers.base import BaseRouteHandler
 from litestar.params import Dependency
 
+from triptych.controller.limits import RateLimit, TooManyRequestsError
 from triptych.controller.metrics import Metrics
-from triptych.controller.rest.limits import RateLimit
-from triptych.controller.rest.problems import TooManyRequestsError
 from triptych.controller.service.reading import Reading
 from triptych.controller.service.revocations import RevocationBook
 from triptych.controller.service.service import Caller, Service

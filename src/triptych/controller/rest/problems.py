@@ -14,6 +14,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
+from triptych.controller.limits import TooManyRequestsError
 from triptych.errors import (
     ClaimRefusedError,
     ContentionError,
@@ -51,14 +52,6 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     referrers: tuple[str, ...] = ()
     more: int = 0
     revision: int = 0
-
-
-class TooManyRequestsError(InputError):
-    """A sender asks too much; `seconds` until it may ask again."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = max(seconds, 0.001)
-        super().__init__(f"too many requests; send the next one in {self.seconds:.3g} s")
 
 
 class TooLargeError(InputError):

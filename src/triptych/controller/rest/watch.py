@@ -18,9 +18,9 @@ from litestar.params import Parameter
 from litestar.response import Stream
 
 from triptych.client.rest.messages import Event
+from triptych.controller.limits import TooManyRequestsError
 from triptych.controller.rest.desk import AtDesk, By, Desk
 from triptych.controller.rest.operations import Reads
-from triptych.controller.rest.problems import TooManyRequestsError
 from triptych.controller.service.access import Actor, may_read, owner_of
 from triptych.core.model import Key, Kind
 from triptych.core.model.codec import decode_object

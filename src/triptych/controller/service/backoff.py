@@ -8,15 +8,20 @@ import msgspec
 
 
 class Backoff(msgspec.Struct, frozen=True):
-    """`attempts` in all; before the n-th retry `first * 2**(n-1)` seconds, at most `most`."""
+    """`attempts` in all: `prompt` ones at once, each later one after twice the time, from `first` to `most` seconds.
 
-    attempts: int = 40
-    first: float = 0.0005
+    Most go at once on purpose. Each waits for the store and for the mirror anyway, and who
+    waits longer loses again to those who have just come.
+    """
+
+    attempts: int = 60
+    prompt: int = 24
+    first: float = 0.001
     most: float = 0.05
 
     def delay(self, attempt: int) -> float:
-        """Seconds before an attempt, which are counted from 0; the first retries go at once."""
-        return 0.0 if attempt < 2 else min(self.first * 2.0 ** (attempt - 2), self.most)
+        """Seconds before an attempt, which are counted from 0."""
+        return 0.0 if attempt < self.prompt else min(self.first * 2.0 ** (attempt - self.prompt), self.most)
 
     def skip(self, seat: str, attempt: int) -> int:
         """How many free numbers to leave to others at an attempt.

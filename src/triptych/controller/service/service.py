@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 import msgspec
 import structlog
 
+from triptych.controller.limits import RateLimit
 from triptych.controller.metrics import Metrics
 from triptych.controller.mirror import Mirror
 from triptych.controller.ports import Acks, AttachGrant
@@ -31,6 +32,10 @@ from triptych.errors import ClaimRefusedError, NotFoundError
 from triptych.stores.base import Store, Txn
 
 _log = structlog.get_logger(__name__)
+
+
+CLAIM_RATE, CLAIM_BURST = 1.0, 8.0
+"""How often a host may attach one port: a second on average, and at once."""
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -76,6 +81,8 @@ class Service:
         self.now = now
         self.refusals = Refusals()
         self.metrics = metrics if metrics is not None else Metrics()
+        # A host that attaches its port again and again must not keep the one away that takes it over.
+        self._claims = RateLimit(CLAIM_RATE, CLAIM_BURST, now)
         self._writer = Writer(store, mirror, seat=seat or secrets.token_hex(8), now=now, backoff=backoff, sleep=sleep)
 
     async def apply(self, documents: Iterable[Document], caller: Caller, *, wait: float | None = None) -> Outcome:
@@ -132,6 +139,7 @@ class Service:
 
     async def attach(self, host: str, port: str) -> AttachGrant:
         """Give `tenant/port` to a host, who proved to be it; see `ports.Attachments`."""
+        self._claims.take(f"{host} {port}")
         former: str | None = None
 
         def decision(_reserved: Collection[bytes], _skip: int) -> ChangeSet:

@@ -1,8 +1,8 @@
 """The one place that commits: decide, check that nothing moved meanwhile, commit, or decide again.
 
-Writers of this process take turns once they have met a conflict, so that of many that
-want the same every one gets through; writers of other processes are met with bounded
-retries.
+Writers of this process take turns at what was conflicted for, newcomers too, so that of many
+that want the same every one gets through; writers of other processes are met with
+bounded retries.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from triptych.controller.service.backoff import Backoff
 from triptych.controller.service.change import ChangeSet
 from triptych.controller.service.keys import FAMILY_GUARD, claims_of
 from triptych.controller.service.transaction import Guards, guards_of, transaction
+from triptych.controller.service.turns import Turns
 from triptych.errors import ContentionError
 from triptych.stores.base import Conflict, Entry, Store
 
@@ -60,7 +61,7 @@ class Writer:
         self._backoff = backoff if backoff is not None else Backoff()
         self._sleep = sleep
         self._reserved: Counter[bytes] = Counter()
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
 
     async def write(self, decide: Decision, origin: Origin, action: str) -> Written:
         """Do what `decide` decides; ContentionError when others kept getting in the way, StoreError.
@@ -69,27 +70,37 @@ class Writer:
         change when this returns.
         """
         async with AsyncExitStack() as stack:
+            change = decide(self._reserved, 0)
+            in_line = self._turns.concern(change)
+            if in_line:
+                await self._turns.wait(stack)
             for attempt in range(self._backoff.attempts):
-                if attempt == 1:
-                    await stack.enter_async_context(self._turn)
                 if delay := self._backoff.delay(attempt):
                     await self._sleep(delay)
-                change = decide(self._reserved, self._backoff.skip(self._seat, attempt))
+                if attempt or in_line:
+                    change = decide(self._reserved, self._backoff.skip(self._seat, attempt))
                 with self._reserving(change):
-                    revision = await self._try(change, origin, action)
-                if revision is not None:
-                    return Written(revision, change, attempt + 1)
+                    result = await self._try(change, origin, action)
+                if isinstance(result, int):
+                    return Written(result, change, attempt + 1)
+                if not in_line:
+                    in_line = True
+                    self._turns.contend(result, stack)
+                    await self._turns.wait(stack)
         raise ContentionError(
             f"{action}: others kept changing the same, {self._backoff.attempts} times; nothing was changed, try again"
         )
 
-    async def _try(self, change: ChangeSet, origin: Origin, action: str) -> int | None:
-        """Commit a change; None when it has to be decided anew. Either way the mirror is up to date then."""
+    async def _try(self, change: ChangeSet, origin: Origin, action: str) -> int | frozenset[bytes]:
+        """Commit a change: its revision, or the keys for which it has to be decided anew.
+
+        Either way the mirror is up to date then.
+        """
         guards = guards_of(change, self._mirror.declared)
         present: Mapping[bytes, Entry] = await self._store.get_many(guards.compared) if guards.compared else {}
-        if newest := _newer(guards, present, change.revision):
-            await self._mirror.reached(newest)
-            return None
+        if newer := _newer(guards, present, change.revision):
+            await self._mirror.reached(max(newer.values()))
+            return frozenset(newer)
         txn = transaction(change, guards, present)
         writes = bool(txn.puts or txn.deletes)
         if writes:
@@ -100,7 +111,7 @@ class Writer:
             # Told by another user of the store's cluster, the mirror may not hear of a revision for a while.
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._mirror.reached(_behind(result)), _CATCH_UP_SECONDS)
-            return None
+            return frozenset(failure.condition.key for failure in result.failures)
         if writes:
             await self._mirror.reached(result.revision)
         return result.revision
@@ -119,14 +130,13 @@ class Writer:
                     del self._reserved[claim]
 
 
-def _newer(guards: Guards, present: Mapping[bytes, Entry], revision: int) -> int:
-    """The newest revision of a compared guard that the decision did not know of; 0: it knew all."""
-    newest = 0
-    for key, entry in present.items():
-        same_family = key == FAMILY_GUARD and entry.value == guards.bumped[key]
-        if entry.mod_revision > revision and not same_family:
-            newest = max(newest, entry.mod_revision)
-    return newest
+def _newer(guards: Guards, present: Mapping[bytes, Entry], revision: int) -> dict[bytes, int]:
+    """The compared guards that were bumped after the decision, at which revisions."""
+    newer = {key: entry.mod_revision for key, entry in present.items() if entry.mod_revision > revision}
+    if FAMILY_GUARD in newer and present[FAMILY_GUARD].value == guards.bumped[FAMILY_GUARD]:
+        # Hosts of the family that is there already do not disturb each other.
+        del newer[FAMILY_GUARD]
+    return newer
 
 
 def _behind(conflict: Conflict) -> int:

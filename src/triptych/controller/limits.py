@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from triptych.controller.rest.problems import TooManyRequestsError
+from triptych.errors import InputError
 
 _SENDERS = 10_000
+
+
+class TooManyRequestsError(InputError):
+    """A sender asks too much; `seconds` until it may ask again."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = max(seconds, 0.001)
+        super().__init__(f"too many requests; send the next one in {self.seconds:.3g} s")
 
 
 class RateLimit:
