@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.control.watch import Pinging, agent, is_connected, kill, port, send, states, until
-from tests.system.lab.traffic import reaches
+from tests.system.lab.traffic import quick_ping, reaches
 from tests.system.lab.world import network
 from triptych.client.rest import api
 from triptych.core.model import Key, Kind
@@ -170,3 +170,15 @@ def test_down_removes_all_whatever_was_killed(module_lab: LabMaker) -> None:
     assert survivor.pid() is None
     assert traces(made.name) == ([], [])
     assert not survivor.config.exists()
+
+
+def test_the_controller_tells_what_agents_report(fleet_lab: Lab) -> None:
+    """The status has every host's ports by how they fare, and what was dropped by its name."""
+    quick_ping(fleet_lab, "globex/web-1", DB2)
+
+    def told() -> bool:
+        found = states(fleet_lab)
+        ports = {name: state.ports for name, state in found.items()}
+        return ports == {"h1": {"live": 4}, "h2": {"live": 3}, "h3": {"live": 1}} and "no_route" in found["h1"].drops
+
+    until(told, "the reports arrive")

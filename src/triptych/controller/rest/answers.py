@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections import Counter
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
 from litestar import Response
 
 from triptych.client.rest.messages import HostState, ObjectChange, Written
@@ -21,8 +19,6 @@ from triptych.core.model.codec import plain_of
 from triptych.core.model.render import fields_of
 from triptych.core.verdicts import Reason
 from triptych.wire.messages import PortPhase
-from triptych.core.verdicts import Reason
-from triptych.wire.messages import PortPhase, Refused, Report
 
 REVISION = "triptych-revision"
 """The header with the revision at which a write took effect."""
