@@ -97,7 +97,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class HostState(msgspec.Struct, frozen=True):
-    """One host at a glance. `lag` counts revisions that concern it and are not programmed there yet.
+    """One host at a glance. `lag` is how many revisions it is behind: 0 when nothing is left to program there.
 
     `drift` are rows that audits repaired, `drops` frames dropped by reason; both since its
     agent began. `problems` are sentences for a person.
