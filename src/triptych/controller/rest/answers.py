@@ -61,7 +61,15 @@ def host_state(status: HostStatus, revision: int, refusals: tuple[Refusal, ...])
         drops[_reason(item["reason"])] += item["packets"]
     ports = Counter(PortPhase(item["phase"]).name.lower() for item in report.get("ports", ()))
     problems = [str(error) for error in report.get("errors", ())]
-    problems += [f"{item['rows']} rows refused: {item['message']}" for item in report.get("refused", ())]
+    problems += [
+        f"{item['rows']} rows of {item['table']} are refused there: {item['message']}"
+        for item in report.get("refused", ())
+    ]
+    problems += [
+        f"port {item['name']}: {item['detail']}"
+        for item in report.get("ports", ())
+        if item["phase"] == PortPhase.REFUSED.value
+    ]
     problems += [f"claimed {item.port}, {item.count} times in vain: {item.reason}" for item in refusals]
     return HostState(
         host=status.host,
