@@ -7,6 +7,7 @@ import pytest
 from triptych.bench.control import network
 from triptych.bench.control.agents import LightScopes
 from triptych.bench.control.figures import Add, Bulk, FirstSync, Memory, Restart, Scale, Setting, percentile
+from triptych.bench.control.measure import FULL, QUICK
 from triptych.bench.report.control import grids
 from triptych.core.compile import Compiler, Scope
 from triptych.core.compile.scopes import ScopeKind
@@ -33,12 +34,14 @@ def scale(setting: Setting, milliseconds: float, seconds: float) -> Scale:
 
 
 def test_every_host_needs_every_segment() -> None:
-    """The network is valid as it is declared, and each host has ports in all ten segments, so all rows."""
+    """The network is valid as it is declared, and each host has ports, so all rows: the segments share a router."""
     documents = [Document("frame", network.frame(4)), Document("ports", network.ports(80, 4))]
     compiler = Compiler(resolve(parse(documents)))
     everything = len(compiler.rows)
     assert everything >= 2 * 80
     assert [len(compiler.host_rows(network.host_name(number))) for number in range(4)] == [everything] * 4
+    for setting in (*FULL, *QUICK):
+        assert len({item["host"] for item in network.ports(setting.ports, setting.hosts)["ports"]}) == setting.hosts
 
 
 def test_percentile() -> None:

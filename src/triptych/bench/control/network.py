@@ -55,6 +55,6 @@ def port(number: int, on: str) -> Fields:
 
 
 def ports(count: int, hosts: int) -> Fields:
-    """The first `count` ports, as a document. On every host there are some in every segment."""
-    made = (port(number, host_name(number // SEGMENTS % hosts)) for number in range(count))
+    """The first `count` ports, as a document: every host has some, and has them in different segments."""
+    made = (port(number, host_name((number + number // SEGMENTS) % hosts)) for number in range(count))
     return {"ports": list(made)}
