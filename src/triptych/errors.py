@@ -6,6 +6,7 @@
     ├── InputError            the person who wrote the document or the command
     │   ├── DocumentError      every fault of a document at once
     │   ├── NotFoundError      a name that nothing declared carries
+    │   ├── CommandError       a command to be run in a machine is not there, or cannot be run
     │   ├── ClaimRefusedError  a port is not this host's to have
     │   ├── ReferencedError    what others refer to cannot be deleted
     │   ├── PreconditionError  it is not, or no longer, what the writer thinks it is
@@ -79,6 +80,14 @@ class DocumentError(InputError):
 
 class NotFoundError(InputError):
     """A name that nothing declared carries."""
+
+
+class CommandError(InputError):
+    """A command cannot be run; `code` is what a shell would exit with: 127 not found, 126 not to be run."""
+
+    def __init__(self, command: str, reason: str, code: int) -> None:
+        self.code = code
+        super().__init__(f"cannot run {command!r}: {reason}; give a command that is installed")
 
 
 class ClaimRefusedError(InputError):

@@ -9,9 +9,10 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from triptych import __version__
-from triptych.cli import check, daemons, declared, explain, fleet, lab, pki, tables, token, trace
+from triptych.cli import backup, check, daemons, declared, explain, fleet, lab, pki, tables, token, trace, usage
 from triptych.cli.demo import demo
 from triptych.cli.output import say
 from triptych.errors import TriptychError
@@ -37,6 +38,7 @@ app.command("migrate")(declared.migrate)
 app.command("watch")(fleet.watch)
 app.command("status")(fleet.status)
 app.command("controller")(daemons.controller)
+app.command("backup")(backup.backup)
 app.command("agent")(daemons.agent)
 app.command("attach")(daemons.attach)
 app.command("detach")(daemons.detach)
@@ -55,7 +57,7 @@ def bench(context: typer.Context) -> None:
     """Measure this machine, one workload side by side with its yardsticks, with a report."""
     from triptych.bench.commands import app as workloads
 
-    workloads(args=context.args, prog_name="triptych bench", standalone_mode=False)
+    raise typer.Exit(workloads(args=context.args, prog_name="triptych bench", standalone_mode=False) or 0)
 
 
 def _version(wanted: bool) -> None:
@@ -74,9 +76,13 @@ def root(
 
 
 def main() -> None:
-    """Run the command line; what Triptych refuses is one clear message on standard error and exit code 1."""
+    """Run the command line; what is refused is one clear message on standard error and exit code 1, or 2."""
     try:
-        app()
+        # A command returns nothing; what comes back is the code that it asked to exit with.
+        sys.exit(app(prog_name="triptych", standalone_mode=False))
+    except TyperException as error:
+        say(usage.one_line(error))
+        sys.exit(error.exit_code)
     except TriptychError as error:
         say(f"triptych: {error}")
         sys.exit(1)

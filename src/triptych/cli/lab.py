@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from triptych.cli.check import summary
 from triptych.cli.output import Format, OutputOption, print_rows, say, stderr
 from triptych.documents import load_network
-from triptych.errors import InputError
+from triptych.errors import CommandError, InputError
 
 app = typer.Typer(
     help="Hosts and VMs of a document as network namespaces, with real data planes.", no_args_is_help=True
@@ -100,7 +100,7 @@ def execute(
     name: NameOption = DEFAULT_LAB,
     host: Annotated[str | None, typer.Option("--host", help="Run it in this host instead of a VM.")] = None,
 ) -> None:
-    """Run a command inside a VM (or, with --host, a host); its exit code is passed on."""
+    """Run a command inside a VM (or, with --host, a host); its exit code is passed on, 127 when it is not there."""
     from triptych.lab import Lab
 
     target = host if host is not None else words[0]
@@ -109,7 +109,12 @@ def execute(
         command = command[1:]
     if not command:
         raise InputError(f"{target}: no command to run; write for example: triptych lab exec acme/web-1 -- ip addr")
-    raise typer.Exit(Lab.open(name).exec(target, command))
+    try:
+        code = Lab.open(name).exec(target, command)
+    except CommandError as error:
+        say(f"triptych: {error}")
+        code = error.code
+    raise typer.Exit(code)
 
 
 @app.command("list")

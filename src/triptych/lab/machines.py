@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from triptych.errors import InputError
+from triptych.errors import CommandError
 from triptych.kernel.netns import NetnsThread
 
 
@@ -15,13 +15,14 @@ def start(namespace: str, argv: Sequence[str], **options: Any) -> subprocess.Pop
 
     A child is born in the namespace of the thread that makes it, so nothing has to
     happen between fork and exec; mounts are the caller's, /sys/fs/bpf among them.
-    Raises InputError when there is no such command.
+    Raises CommandError when there is no such command, or it cannot be run.
     """
     with NetnsThread(namespace) as thread:
         try:
             return thread.run(lambda: subprocess.Popen(list(argv), **options))
         except OSError as error:
-            raise InputError(f"cannot run {argv[0]!r}: {error.strerror}; give a command that is installed") from error
+            code = 127 if isinstance(error, FileNotFoundError) else 126
+            raise CommandError(argv[0], str(error.strerror), code) from error
 
 
 def wait(process: subprocess.Popen[Any]) -> int:

@@ -39,6 +39,12 @@ def test_exec_runs_inside_a_vm_and_passes_the_exit_code_on(lab: str) -> None:
     assert done.returncode == 0
     assert "10.0.1.11/24" in done.stdout
     assert triptych("lab", "exec", "--name", lab, "acme/web-1", "--", "sh", "-c", "exit 7").returncode == 7
+    done = triptych("lab", "exec", "--name", lab, "acme/web-1", "--", "no-such-command")
+    assert (done.returncode, done.stdout) == (127, "")
+    assert done.stderr == (
+        "triptych: cannot run 'no-such-command': No such file or directory; give a command that is installed\n"
+    )
+    assert triptych("lab", "exec", "--name", lab, "acme/web-1", "--", "/etc/passwd").returncode == 126
     done = triptych("lab", "exec", "--name", lab, "--host", "h1", "--", "ip", "-br", "addr", "show", "underlay")
     assert "192.0.2.1" in done.stdout
 

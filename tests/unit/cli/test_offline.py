@@ -1,10 +1,12 @@
-"""The commands that need no root and no lab, as processes: what they print, where, and how they exit."""
+"""The commands that need no root and no lab: what they print, where, and how they exit.
+
+They run in this process, which is quicker; a few run as a process too, as a person starts them.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,19 +14,37 @@ import yaml
 
 from tests.unit.cli.controlled import Commands
 
-EXAMPLE = str(Path(__file__).resolve().parents[3] / "examples" / "two-tenants.yaml")
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "two-tenants.yaml"
+
+
+TOO_LITTLE = "Input should be greater than or equal to 1"
+NO_PROTOCOL = "'x' is not one of 'icmp', 'tcp', 'udp', 'arp'"
+TRACE_HELP = "see triptych trace --help"
+NOBODY = Commands(EXAMPLE.parent)
 
 
 def triptych(*words: str) -> subprocess.CompletedProcess[str]:
     """Run the command line."""
-    return subprocess.run(
-        [sys.executable, "-m", "triptych", *words], capture_output=True, text=True, check=False, timeout=60
-    )
+    return NOBODY(*words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", str(EXAMPLE)),
+        ("check", "/nonexistent.yaml"),
+        ("trace", "a/b"),
+    ],
+)
+def test_as_a_process_it_is_the_same(words: tuple[str, ...]) -> None:
+    """Done, refused and wrongly used: a process prints and exits as the call in this process does."""
+    one, other = triptych(*words), NOBODY.process(*words)
+    assert (one.returncode, one.stdout, one.stderr) == (other.returncode, other.stdout, other.stderr)
 
 
 def test_check_counts_what_a_document_declares() -> None:
     """A document without faults: one line, exit code 0."""
-    done = triptych("check", EXAMPLE)
+    done = triptych("check", str(EXAMPLE))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "ok: 3 hosts, 2 tenants, 2 routers, 4 segments, 7 ports, 2 routes\n"
 
@@ -58,7 +78,7 @@ def test_check_gives_the_faults_as_data(tmp_path: Path) -> None:
 
 def test_check_shows_what_was_allocated(tmp_path: Path) -> None:
     """--show prints a document that says everything, and that says the same when it is read again."""
-    done = triptych("check", EXAMPLE, "--show")
+    done = triptych("check", str(EXAMPLE), "--show")
     shown = tmp_path / "shown.yaml"
     shown.write_text(done.stdout)
     assert [host["id"] for host in yaml.safe_load(done.stdout)["hosts"]] == [1, 2, 3]
@@ -68,12 +88,12 @@ def test_check_shows_what_was_allocated(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("tables", "-f", EXAMPLE, "h9"), "host 'h9': nothing declared has this name; known are h1, h2, h3"),
-        (("trace", "-f", EXAMPLE, "acme", "10.0.1.12"), "'acme' names no port; a port is named TENANT/PORT"),
-        (("trace", "-f", EXAMPLE, "acme/web-1", "10.0.1.12", "--live"), "a document has no data plane"),
-        (("explain", "-f", EXAMPLE, "neighbors", "acme/web", "10.0.1.999"), "'10.0.1.999' is not an IP address"),
-        (("explain", "-f", EXAMPLE, "neighbors", "acme/wep", "10.0.1.11"), "did you mean acme/web"),
-        (("explain", "-f", EXAMPLE, "routes", "acme/core", "10.77.0.0/16"), "is in no table"),
+        (("tables", "-f", str(EXAMPLE), "h9"), "host 'h9': nothing declared has this name; known are h1, h2, h3"),
+        (("trace", "-f", str(EXAMPLE), "acme", "10.0.1.12"), "'acme' names no port; a port is named TENANT/PORT"),
+        (("trace", "-f", str(EXAMPLE), "acme/web-1", "10.0.1.12", "--live"), "a document has no data plane"),
+        (("explain", "-f", str(EXAMPLE), "neighbors", "acme/web", "10.0.1.999"), "'10.0.1.999' is not an IP address"),
+        (("explain", "-f", str(EXAMPLE), "neighbors", "acme/wep", "10.0.1.11"), "did you mean acme/web"),
+        (("explain", "-f", str(EXAMPLE), "routes", "acme/core", "10.77.0.0/16"), "is in no table"),
         (("check", "/nonexistent.yaml"), "No such file or directory"),
         (("lab", "exec", "--name", "none-such", "acme/web-1", "--", "true"), "none-such"),
     ],
@@ -87,13 +107,34 @@ def test_what_is_refused_is_one_line_and_exit_code_1(words: tuple[str, ...], mes
 
 
 @pytest.mark.parametrize(
-    "words", [("tables",), ("trace", "acme/web-1"), ("nonsense",), ("trace", "a/b", "c", "--ttl", "0")]
+    ("words", "message"),
+    [
+        (("tables",), "triptych tables: missing argument 'host'; see triptych tables --help"),
+        (("trace", "a/b"), "triptych trace: missing argument 'destination'; see triptych trace --help"),
+        (("nonsense",), "triptych: no such command 'nonsense'; see triptych --help"),
+        (("lab", "upp"), "triptych lab: no such command 'upp'. Did you mean 'up'? See triptych lab --help"),
+        (("trace", "a/b", "c", "--ttl", "0"), f"triptych trace: invalid value for '--ttl': {TOO_LITTLE}; {TRACE_HELP}"),
+        (
+            ("trace", "a/b", "c", "--proto", "x"),
+            f"triptych trace: invalid value for '--proto': {NO_PROTOCOL}; {TRACE_HELP}",
+        ),
+        (("check", "--zzz"), "triptych check: no such option: --zzz; see triptych check --help"),
+        (("bench", "rows", "--zzz"), "triptych bench: no such option: --zzz; see triptych bench --help"),
+    ],
 )
-def test_wrong_usage_is_exit_code_2(words: tuple[str, ...]) -> None:
-    """Missing, unknown or impossible words: usage on standard error, exit code 2."""
+def test_wrong_usage_is_one_line_and_exit_code_2(words: tuple[str, ...], message: str) -> None:
+    """Missing, unknown or impossible words: what is wrong and where to read more on standard error, exit code 2."""
+    done = triptych(*words)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{message}\n")
+
+
+@pytest.mark.parametrize("words", [(), ("lab",)])
+def test_no_words_at_all_are_answered_with_help(words: tuple[str, ...]) -> None:
+    """A group of commands alone: its help on standard error, exit code 2."""
     done = triptych(*words)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "Usage: " in done.stderr
+    assert done.stderr.startswith("Usage: triptych ")
+    assert "Commands:" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -101,7 +142,7 @@ def test_wrong_usage_is_exit_code_2(words: tuple[str, ...]) -> None:
     [
         *("demo", "check", "tables", "trace", "explain", "bench", "lab", "lab up", "lab exec", "lab list", "lab down"),
         *("plan", "apply", "get", "delete", "migrate", "watch", "status", "controller", "agent", "attach", "detach"),
-        *("ports", "token", "token create", "token list", "token revoke"),
+        *("ports", "backup", "token", "token create", "token list", "token revoke"),
         *("pki", "pki init", "pki issue", "pki renew", "pki request", "pki revoke", "pki list"),
     ],
 )
@@ -114,7 +155,7 @@ def test_every_command_has_help(command: str, tmp_path: Path) -> None:
 
 def test_tables_are_stable_data() -> None:
     """The rows of a host as JSON: all three tables with the documented members."""
-    answer = json.loads(triptych("tables", "-f", EXAMPLE, "h1", "-o", "json").stdout)
+    answer = json.loads(triptych("tables", "-f", str(EXAMPLE), "h1", "-o", "json").stdout)
     assert {name: len(rows) for name, rows in answer.items()} == {"locations": 11, "neighbors": 22, "routes": 10}
     assert answer["neighbors"][0] == {
         "vni": 10010,
@@ -127,7 +168,7 @@ def test_tables_are_stable_data() -> None:
 
 def test_trace_tells_every_lookup() -> None:
     """A routed packet as JSON: the lookups in order, the rewrites, and where it was delivered."""
-    answer = json.loads(triptych("trace", "-f", EXAMPLE, "acme/web-1", "acme/db-2", "-o", "json").stdout)
+    answer = json.loads(triptych("trace", "-f", str(EXAMPLE), "acme/web-1", "acme/db-2", "-o", "json").stdout)
     assert (answer["verdict"], answer["delivered_to"]) == ("delivered", ["acme/db-2"])
     forward = [step for step in answer["steps"] if step["phase"] == "forward"]
     assert [(step["host"], [lookup["table"] for lookup in step["lookups"]]) for step in forward] == [
@@ -140,7 +181,7 @@ def test_trace_tells_every_lookup() -> None:
 def test_explain_names_the_intent() -> None:
     """The gateway's row is made by its segment and its router."""
     answer = json.loads(
-        triptych("explain", "-f", EXAMPLE, "locations", "acme/web", "06:54:00:00:00:01", "-o", "json").stdout
+        triptych("explain", "-f", str(EXAMPLE), "locations", "acme/web", "06:54:00:00:00:01", "-o", "json").stdout
     )
     assert [(item["kind"], item["tenant"], item["name"]) for item in answer["because"]] == [
         ("segment", "acme", "web"),
