@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from functools import partial
-from typing import NamedTuple, NoReturn
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple, NoReturn, TypeVar
 
 import grpc
 import grpc.aio
 import structlog
 
 from triptych.controller.grpc.identity import Peer, peer_of
-from triptych.controller.grpc.limits import Allowance
+from triptych.controller.grpc.refusal import RefusalError, claim_refusal
+from triptych.controller.grpc.streams import Context, Streams
 from triptych.controller.ports import Attachments
-from triptych.controller.publish import Publisher, Session
-from triptych.errors import ClaimRefusedError, InputError, NotFoundError, StoreError, WireError
-from triptych.wire.convert import (
-    decode_attach,
-    decode_detach,
-    decode_from_agent,
-    encode_detached,
-    encode_granted,
-)
-from triptych.wire.messages import Ack, Granted
+from triptych.controller.publish import Publisher
+from triptych.errors import InputError, StoreError, WireError
+from triptych.wire.convert import decode_attach, decode_detach, encode_detached, encode_granted
+from triptych.wire.messages import Granted
 from triptych.wire.service import ATTACH, DETACH, SERVICE, SYNC, options
 
 _log = structlog.get_logger(__name__)
 
 KEEPALIVE_SECONDS = 10
 GRACE_SECONDS = 1.0
-MOST_OPEN = 8
-"""Reading and writing tasks of one host's streams; one stream has two, and an old one may take its time to end."""
-
-# How the library tells a task that its call is over.
-_ENDS = (WireError, grpc.aio.AioRpcError, grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError)
-
-_Context = grpc.aio.ServicerContext[bytes, bytes]
+_BEFORE_A_WORD = (
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+)
+_T = TypeVar("_T")
 
 
 class ServerTls(NamedTuple):
@@ -62,10 +54,8 @@ class SouthboundServer:
         self._publisher = publisher
         self._attachments = attachments
         self._is_revoked = is_revoked
-        self._now = now
-        self._serials: dict[Session, int] = {}
+        self._streams = Streams(publisher, now)
         self._server: grpc.aio.Server | None = None
-        self._open: dict[str, set[asyncio.Task[None]]] = {}
 
     async def start(self, address: str, tls: ServerTls) -> int:
         """Listen on `host:port` (port 0: any free one); the port."""
@@ -95,116 +85,65 @@ class SouthboundServer:
         if self._server is not None:
             await self._server.stop(GRACE_SECONDS)
             self._server = None
+        await self._streams.drain()
 
     def revoked(self) -> None:
         """Certificates were revoked: end the streams of those."""
-        for session, serial in self._serials.items():
-            if self._is_revoked(serial):
-                session.end("the certificate of the host was revoked")
+        self._streams.end(self._is_revoked, "the certificate of the host was revoked")
 
-    async def _sync(self, requests: AsyncIterator[bytes], context: _Context) -> None:
-        peer = await self._peer(context)
-        if len(self._open.get(peer.host, ())) >= MOST_OPEN:
-            problem = "too many streams of this host are open that nobody reads"
-            await self._refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "streams", problem, peer.host)
+    async def _sync(self, requests: AsyncIterator[bytes], context: Context) -> None:
         try:
-            session = self._publisher.join(peer.host)
-        except NotFoundError as error:
-            await self._refuse(context, grpc.StatusCode.FAILED_PRECONDITION, "unknown_host", str(error), peer.host)
-        self._serials[session] = peer.serial
-        listening = self._endless(self._listen(session, requests), peer.host)
-        speaking = self._endless(_speak(session, context), peer.host)
-        over = asyncio.create_task(session.over.wait())
+            peer = self._peer(context)
+            await self._streams.serve(peer.host, peer.serial, requests, context)
+        except RefusalError as refusal:
+            if refusal.code in _BEFORE_A_WORD:
+                await self._streams.first_word(requests)
+            await self._refuse(context, refusal)
+
+    async def _attach(self, request: bytes, context: Context) -> bytes:
         try:
-            await asyncio.wait((listening, speaking, over), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            over.cancel()
-            self._serials.pop(session)
-            self._publisher.leave(session)
-            lie = listening.exception() if listening.done() else None
-            session.end("the agent left")
-        if isinstance(lie, WireError):
-            await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "protocol", str(lie), peer.host)
-        await context.abort(grpc.StatusCode.UNAVAILABLE, session.reason)
-
-    def _endless(self, work: Coroutine[None, None, None], host: str) -> asyncio.Task[None]:
-        """A task that is never cancelled: it ends when the call does, or soon after its session.
-
-        While gRPC's core works on a read or a write, it must not lose the task that awaits it:
-        it writes into memory that the task holds (grpc/grpc issue 43360).
-        """
-        task = asyncio.create_task(work)
-        self._open.setdefault(host, set()).add(task)
-        task.add_done_callback(partial(self._ended, host))
-        return task
-
-    def _ended(self, host: str, task: asyncio.Task[None]) -> None:
-        tasks = self._open[host]
-        tasks.discard(task)
-        if not tasks:
-            del self._open[host]
-        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, _ENDS):
-            _log.error("stream failed", host=host, exc_info=error)
-
-    async def _listen(self, session: Session, requests: AsyncIterator[bytes]) -> None:
-        allowance = Allowance(self._now)
-        async for raw in requests:
-            if session.ended:
-                return
-            message = decode_from_agent(raw)
-            if not isinstance(message, Ack) and not allowance.take():
-                raise WireError("too many messages; an agent says little, and waits for answers")
-            session.receive(message)
-
-    async def _attach(self, request: bytes, context: _Context) -> bytes:
-        peer = await self._peer(context)
-        try:
-            tenant, port = decode_attach(request)
-            grant = await self._attachments.attach(peer.host, f"{tenant}/{port}")
-        except (InputError, WireError, StoreError) as error:
-            await self._refuse_claim(context, peer, error)
+            peer = self._peer(context)
+            tenant, port = _of(peer, decode_attach, request)
+            grant = await self._ask(peer, self._attachments.attach(peer.host, f"{tenant}/{port}"))
+        except RefusalError as refusal:
+            await self._refuse(context, refusal)
         return encode_granted(Granted(grant.generation, grant.revision))
 
-    async def _detach(self, request: bytes, context: _Context) -> bytes:
-        peer = await self._peer(context)
+    async def _detach(self, request: bytes, context: Context) -> bytes:
         try:
-            tenant, port, generation = decode_detach(request)
-            await self._attachments.detach(peer.host, f"{tenant}/{port}", generation)
-        except (InputError, WireError, StoreError) as error:
-            await self._refuse_claim(context, peer, error)
+            peer = self._peer(context)
+            tenant, port, generation = _of(peer, decode_detach, request)
+            await self._ask(peer, self._attachments.detach(peer.host, f"{tenant}/{port}", generation))
+        except RefusalError as refusal:
+            await self._refuse(context, refusal)
         return encode_detached(self._publisher.revision)
 
-    async def _refuse_claim(self, context: _Context, peer: Peer, error: Exception) -> NoReturn:
-        match error:
-            case StoreError():
-                code, reason = grpc.StatusCode.UNAVAILABLE, "store"
-            case ClaimRefusedError():
-                code, reason = grpc.StatusCode.PERMISSION_DENIED, "claim"
-            case NotFoundError():
-                code, reason = grpc.StatusCode.NOT_FOUND, "claim"
-            case WireError():
-                code, reason = grpc.StatusCode.INVALID_ARGUMENT, "protocol"
-            case _:
-                code, reason = grpc.StatusCode.FAILED_PRECONDITION, "claim"
-        await self._refuse(context, code, reason, str(error), peer.host)
+    async def _ask(self, peer: Peer, answer: Awaitable[_T]) -> _T:
+        try:
+            return await answer
+        except (InputError, StoreError) as error:
+            raise claim_refusal(error, peer.host) from None
 
-    async def _peer(self, context: _Context) -> Peer:
+    def _peer(self, context: Context) -> Peer:
         try:
             peer = peer_of(context.auth_context())
         except WireError as error:
-            await self._refuse(context, grpc.StatusCode.UNAUTHENTICATED, "identity", str(error), context.peer())
+            raise RefusalError(grpc.StatusCode.UNAUTHENTICATED, "identity", str(error), context.peer()) from None
         if self._is_revoked(peer.serial):
             problem = f"the certificate of host {peer.host} was revoked; issue a new one"
-            await self._refuse(context, grpc.StatusCode.UNAUTHENTICATED, "revoked", problem, peer.host)
+            raise RefusalError(grpc.StatusCode.UNAUTHENTICATED, "revoked", problem, peer.host)
         return peer
 
-    async def _refuse(self, context: _Context, code: grpc.StatusCode, reason: str, problem: str, who: str) -> NoReturn:
-        self._publisher.metrics.refused.labels(reason).inc()
-        _log.warning("agent refused", peer=who, reason=reason, problem=problem)
-        await context.abort(code, problem)
+    async def _refuse(self, context: Context, refusal: RefusalError) -> NoReturn:
+        if refusal.reason:
+            self._publisher.metrics.refused.labels(refusal.reason).inc()
+            _log.warning("agent refused", peer=refusal.who, reason=refusal.reason, problem=refusal.problem)
+        await context.abort(refusal.code, refusal.problem)
         raise AssertionError("abort raises")
 
 
-async def _speak(session: Session, context: _Context) -> None:
-    async for message in session.outgoing():
-        await context.write(message)
+def _of(peer: Peer, decode: Callable[[bytes], _T], request: bytes) -> _T:
+    try:
+        return decode(request)
+    except WireError as error:
+        raise claim_refusal(error, peer.host) from None
