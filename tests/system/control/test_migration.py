@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,9 @@ import pytest
 from tests.system.control.watch import Pinging, port, send, until
 from tests.system.lab.traffic import reaches
 from triptych.client.rest import api
+from triptych.core.addresses import IP
 from triptych.core.model import Key, Kind, Network
+from triptych.core.tables import LOCATIONS, Location
 from triptych.errors import InputError
 from triptych.kernel.netns import NetnsThread
 from triptych.lab import Lab
@@ -57,6 +60,33 @@ def test_a_vm_moves_and_nothing_is_lost_after_it_resumes(fleet_lab: Lab, tmp_pat
     reaches(again, "acme/web-1", ADDRESS)
     for host in again.hosts:
         assert again.actual(host).tables == again.tables(host).tables
+
+
+def test_the_old_host_passes_on_to_the_new_one(fleet_lab: Lab, tmp_path: Path) -> None:
+    """While a sender's host has not heard of the move, the old one passes on: one gap, and nothing arrives twice."""
+    vm, sender = fleet_lab.plan.vms[VM], fleet_lab.fleet.agent("h1")
+    vteps = {host: spec.config.vtep for host, spec in fleet_lab.plan.hosts.items()}
+
+    def sends_to() -> IP | None:
+        key = Location.key(vm.port.vni, vm.mac)
+        return Location.unpack(key, fleet_lab.actual("h1").tables[LOCATIONS.name][key]).underlay
+
+    with Pinging(fleet_lab, "acme/web-1", ADDRESS, tmp_path / "ping") as ping:
+        send(fleet_lab, api.migrate(KEY, "h3"))
+        assert sender.signal(signal.SIGSTOP)
+        try:
+            carry(fleet_lab, vm.port.interface, "h2", "h3")
+            with fleet_lab.fleet.local("h3") as local:
+                local.attach(VM, vm.port.interface)
+            ping.goes_on()
+            assert sends_to() == vteps["h2"]
+        finally:
+            sender.signal(signal.SIGCONT)
+        until(lambda: sends_to() == vteps["h3"], "the sender's host has heard")
+        ping.goes_on()
+    sent, lost, twice = ping.outcome
+    assert (sent, twice) == (True, [])
+    assert lost == list(range(min(lost, default=0), max(lost, default=-1) + 1))
 
 
 def test_a_host_that_is_not_named_cannot_take_a_migrating_port(fleet_lab: Lab) -> None:
