@@ -152,6 +152,12 @@ def main(verb: str, *words: str) -> None:
     match verb:
         case "enable" if words[0] == "--now":
             start(unit)
+        case "start":
+            start(unit)
+        case "reload":
+            if unit.options["ExecReload"] != "/bin/kill -HUP $MAINPID":
+                raise SystemExit(f"{unit.name}: nobody tests this ExecReload")
+            os.kill(int(unit.path("pid").read_text()), signal.SIGHUP)
         case "stop":
             stop(unit)
         case "restart":

@@ -1,38 +1,45 @@
-"""The page "three real hosts from nothing", command by command, on four machines."""
+"""The pages "three real hosts from nothing" and "operating it", command by command, on four machines."""
 
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.system.deploy.site import ROOT, Machine, site
 
 PAGE = ROOT / "docs" / "howto" / "three-hosts.md"
+OPERATING = ROOT / "docs" / "howto" / "operate.md"
 ADDRESSES = {"ctl": "192.0.2.9", "h1": "192.0.2.1", "h2": "192.0.2.2", "h3": "192.0.2.3"}
 HOSTS = ("h1", "h2", "h3")
 _BLOCK = re.compile(r'^```sh title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 
-def steps() -> list[tuple[str, str, str]]:
-    """The page's commands: heading, machine, script; those for several machines once for each."""
-    found = []
-    for part in re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+def steps(page: Path) -> Iterator[tuple[str, str, str]]:
+    """A page's commands: heading, machine, script; those for several machines once for each."""
+    for part in re.split(r"^## ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
         heading = part.partition("\n")[0]
         for title, script in _BLOCK.findall(part):
             match title:
                 case "every machine":
-                    found += [(heading, name, script) for name in ADDRESSES]
+                    yield from ((heading, name, script) for name in ADDRESSES)
                 case "each host":
                     # The page is written for h1; the others use their own name and address.
-                    found += [
-                        (heading, name, script.replace("h1", name).replace(ADDRESSES["h1"], ADDRESSES[name]))
-                        for name in HOSTS
-                    ]
+                    for name in HOSTS:
+                        yield heading, name, script.replace("h1", name).replace(ADDRESSES["h1"], ADDRESSES[name])
                 case _:
-                    found.append((heading, title, script))
-    return found
+                    yield heading, title, script
+
+
+def follow(page: Path, machines: dict[str, Machine]) -> dict[tuple[str, str], str]:
+    """Run a page; what was shown under each heading on each machine."""
+    shown: dict[tuple[str, str], str] = {}
+    for heading, name, script in steps(page):
+        shown[heading, name] = shown.get((heading, name), "") + machines[name].run(script)
+    return shown
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +52,7 @@ def machines(tag: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
 @pytest.mark.timeout(600)
 def test_the_page_does_what_it_says(machines: dict[str, Machine]) -> None:
     """Every command of the page succeeds in its order, and shows what the page promises beside it."""
-    shown: dict[tuple[str, str], str] = {}
-    for heading, name, script in steps():
-        shown[heading, name] = shown.get((heading, name), "") + machines[name].run(script)
+    shown = follow(PAGE, machines)
     assert [line.split()[:3] for line in shown["Certificates", "ctl"].splitlines()[-3:]] == [
         ["host", name, "valid"] for name in HOSTS
     ]
@@ -61,9 +66,32 @@ def test_the_page_does_what_it_says(machines: dict[str, Machine]) -> None:
     assert "because port acme/web-2" in shown["Look inside", "ctl"]
 
 
+@pytest.mark.timeout(600)
+def test_the_site_is_operated_as_the_page_says(machines: dict[str, Machine]) -> None:
+    """Every command for operating it works on that site, under traffic of which nothing is lost."""
+    pinging = machines["h1"].begin("exec ip netns exec vm ping -i 0.02 10.0.2.11")
+    try:
+        shown = follow(OPERATING, machines)
+    finally:
+        pinging.send_signal(signal.SIGINT)
+        said, _ = pinging.communicate(timeout=30)
+    counted = re.search(r"(\d+) packets transmitted, (\d+) received", said)
+    assert counted is not None, said
+    assert counted[1] == counted[2]
+    assert int(counted[1]) > 100
+    assert [line.split()[:3] for line in shown["Certificates", "ctl"].splitlines()[:4]][2:] == [
+        ["controller", "192.0.2.9", "valid"],
+        ["host", "h1", "valid"],
+    ]
+    assert "revoked " in shown["Certificates", "ctl"]
+    assert "acme/web-2 is live on vm1" in shown["A VM moves", "h1"]
+    assert shown["A VM moves", "ctl"].splitlines()[-1].split()[:4] == ["acme", "web-2", "web", "h1"]
+    assert "deleted host h2" in shown["A host goes", "ctl"]
+
+
 def test_every_command_block_names_a_machine() -> None:
-    """What is not run by this test is what installs packages, and nothing else of the page."""
-    blocks = re.findall(r"^```(.*)\n(.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    untitled = [first for info, first in blocks if info == "sh"]
-    assert untitled == ["python3 -m venv /opt/triptych"]
-    assert {name for _, name, _ in steps()} == set(ADDRESSES)
+    """What these tests do not run is what installs packages, and nothing else of the pages."""
+    for page, allowed in ((PAGE, ["python3 -m venv /opt/triptych"]), (OPERATING, [])):
+        blocks = re.findall(r"^```(.*)\n(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert [first for info, first in blocks if info == "sh"] == allowed
+        assert {name for _, name, _ in steps(page)} == set(ADDRESSES)
