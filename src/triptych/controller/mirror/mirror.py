@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from heapq import heappop, heappush
-from itertools import count
 from types import MappingProxyType
 
 import structlog
 
 from triptych.controller.mirror.owners import Owners
+from triptych.controller.mirror.waiting import Waiting
 from triptych.controller.ports import Listener
 from triptych.core.compile import Change, Compiler, Delete, Put
 from triptych.core.compile.declared import Declared
@@ -38,13 +37,15 @@ class Mirror:
     def __init__(self) -> None:
         self._compiler = Compiler()
         self.owners = Owners()
-        self.revision = 0
-        """The store's revision up to which everything is in here."""
         self._revisions: dict[Key, int] = {}
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._order = count()
+        self._waiting = Waiting()
         self._listeners: list[Listener] = []
         self._network: Network | None = None
+
+    @property
+    def revision(self) -> int:
+        """The store's revision up to which everything is in here."""
+        return self._waiting.revision
 
     @property
     def declared(self) -> Declared:
@@ -85,10 +86,7 @@ class Mirror:
 
     async def reached(self, revision: int) -> None:
         """Return once everything up to a revision of the store is in here."""
-        if self.revision < revision:
-            future = asyncio.get_running_loop().create_future()
-            heappush(self._waiting, (revision, next(self._order), future))
-            await future
+        await self._waiting.reached(revision)
 
     async def load(self, store: Store) -> None:
         """Begin with what the store has."""
@@ -101,12 +99,9 @@ class Mirror:
                 async for batch in batches:
                     await self._take(batch)
         finally:
-            # Who waits for a revision would wait for ever.
-            lost = StoreUnavailableError("the controller no longer follows its store; try again when it is ready")
-            for *_, future in self._waiting:
-                if not future.done():
-                    future.set_exception(lost)
-            self._waiting.clear()
+            self._waiting.fail(
+                StoreUnavailableError("the controller no longer follows its store; try again when it is ready")
+            )
 
     async def _take(self, batch: Events | Snapshot | Progress) -> None:
         changes: list[tuple[Change, int]] = []
@@ -149,14 +144,12 @@ class Mirror:
                 self._revisions[key] = changed_at
             else:
                 self._revisions.pop(key, None)
-        self.revision = revision
         if changes:
             self._network = None
             made = tuple(change for change, _ in changes)
             delta = self._compiler.apply(made)
+            # Listeners see the rows and the revision that they are at; who waits runs after them.
+            self._waiting.advance(revision)
             for listener in tuple(self._listeners):
                 listener(revision, made, delta)
-        while self._waiting and self._waiting[0][0] <= revision:
-            future = heappop(self._waiting)[2]
-            if not future.done():
-                future.set_result(None)
+        self._waiting.advance(revision)

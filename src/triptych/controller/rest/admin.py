@@ -9,7 +9,7 @@ from litestar import Request, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Schema
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
 from triptych.client.rest.messages import IssuedToken, NewToken, Revocation, TokenInfo
 from triptych.controller.rest.bodies import read_fields
@@ -81,16 +81,18 @@ async def create_token(request: _Request, desk: AtDesk, caller: By) -> IssuedTok
         lifetime=wanted.expires_in,
         origin=caller.origin,
     )
+    await desk.tokens.reached(issued.revision)
     return IssuedToken(_info(issued.token), issued.secret)
 
 
 @delete(
     "/tokens/{identity:str}", operation_id="revoke_token", summary="End a token", tags=_TAGS, operation_class=writes()
 )
-async def revoke_token(desk: AtDesk, caller: By, identity: str) -> None:
+async def revoke_token(desk: AtDesk, caller: By, identity: FromPath[str]) -> None:
     """End a token."""
     require_fleet(caller.actor, Role.ADMIN)
-    await revoke(desk.service.store, identity, now=desk.service.now(), origin=caller.origin)
+    revision = await revoke(desk.service.store, identity, now=desk.service.now(), origin=caller.origin)
+    await desk.tokens.reached(revision)
 
 
 @get(
@@ -115,22 +117,23 @@ async def list_revoked(desk: AtDesk, caller: By) -> list[Revocation]:
     status_code=204,
     operation_class=writes(_REVOCATION),
 )
-async def revoke_host(request: _Request, desk: AtDesk, caller: By, serial: str) -> None:
+async def revoke_host(request: _Request, desk: AtDesk, caller: By, serial: FromPath[str]) -> None:
     """Revoke a certificate."""
     require_fleet(caller.actor, Role.ADMIN)
     try:
         revoked = msgspec.convert({**await read_fields(request), "serial": serial}, Revoked)
     except msgspec.ValidationError as error:
         raise InputError(f"certificate: {error}") from None
-    await revoke_certificate(desk.service.store, revoked, now=desk.service.now(), origin=caller.origin)
+    revision = await revoke_certificate(desk.service.store, revoked, now=desk.service.now(), origin=caller.origin)
+    await desk.revocations.reached(revision)
 
 
 @get("/audit", operation_id="audit", summary="Who changed what", tags=_TAGS, operation_class=Reads)
 async def audit(
     desk: AtDesk,
     caller: By,
-    limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
-    after: Annotated[str, Parameter(max_length=100, description="The `next` of the page before")] = "",
+    limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
+    after: Annotated[str, QueryParameter(max_length=100, description="The `next` of the page before")] = "",
 ) -> AuditPage:
     """A page of the audit log, the oldest entries first."""
     require_fleet(caller.actor, Role.ADMIN)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 from litestar.connection import ASGIConnection, Request
 from litestar.datastructures import State
+from litestar.di import NamedDependency
 from litestar.handlers.base import BaseRouteHandler
-from litestar.params import Dependency
+from litestar.params import SkipValidation
 
 from triptych.controller.limits import RateLimit, TooManyRequestsError
 from triptych.controller.metrics import Metrics
@@ -93,5 +94,5 @@ def provide_caller(request: Request[Any, Any, Any]) -> Caller:
     return found
 
 
-AtDesk = Annotated[Desk, Dependency(skip_validation=True)]
-By = Annotated[Caller, Dependency(skip_validation=True)]
+AtDesk = NamedDependency[SkipValidation[Desk]]
+By = NamedDependency[SkipValidation[Caller]]

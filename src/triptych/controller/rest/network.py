@@ -8,7 +8,7 @@ from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Schema
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from triptych import __version__
 from triptych.client.rest.api import Explanation
@@ -66,8 +66,8 @@ async def plan(
     request: _Request,
     desk: AtDesk,
     caller: By,
-    host: Annotated[str | None, Parameter(description="List the rows of this host only")] = None,
-    rows: Annotated[int, Parameter(ge=0, le=MAX_ROWS, description="Rows to list at most")] = 1000,
+    host: Annotated[str | None, QueryParameter(description="List the rows of this host only")] = None,
+    rows: Annotated[int, QueryParameter(ge=0, le=MAX_ROWS, description="Rows to list at most")] = 1000,
 ) -> Plan:
     """Plan a document."""
     return await desk.service.plan(await read_documents(request), caller, host=host, rows=rows)
@@ -83,7 +83,7 @@ async def plan(
     operation_class=writes(_MIGRATION),
 )
 async def migrate(
-    request: _Request, desk: AtDesk, caller: By, tenant: str, name: str, wait: Wait = None
+    request: _Request, desk: AtDesk, caller: By, tenant: FromPath[str], name: FromPath[str], wait: Wait = None
 ) -> Response[Written]:
     """Declare a migration."""
     fields = await read_fields(request)
@@ -101,7 +101,7 @@ async def migrate(
     tags=_TAGS,
     operation_class=Reads,
 )
-async def tables(desk: AtDesk, caller: By, name: str) -> dict[str, list[ShownRow]]:
+async def tables(desk: AtDesk, caller: By, name: FromPath[str]) -> dict[str, list[ShownRow]]:
     """Rows by table."""
     require_fleet(caller.actor)
     return dict(desk.reading.tables(name))
@@ -117,11 +117,11 @@ async def tables(desk: AtDesk, caller: By, name: str) -> dict[str, list[ShownRow
 async def trace(
     desk: AtDesk,
     caller: By,
-    source: Annotated[str, Parameter(description="A VM, as TENANT/PORT")],
-    destination: Annotated[str, Parameter(description="An address, or TENANT/PORT")],
-    protocol: Protocol = Protocol.ICMP,
-    dport: Annotated[int | None, Parameter(ge=0, le=65535)] = None,
-    ttl: Annotated[int, Parameter(ge=1, le=255)] = DEFAULT_TTL,
+    source: Annotated[str, QueryParameter(description="A VM, as TENANT/PORT")],
+    destination: Annotated[str, QueryParameter(description="An address, or TENANT/PORT")],
+    protocol: FromQuery[Protocol] = Protocol.ICMP,
+    dport: Annotated[int | None, QueryParameter(ge=0, le=65535)] = None,
+    ttl: Annotated[int, QueryParameter(ge=1, le=255)] = DEFAULT_TTL,
 ) -> Trace:
     """Trace a packet."""
     for name in (source, destination):
@@ -140,12 +140,13 @@ async def trace(
 async def explain(
     desk: AtDesk,
     caller: By,
-    table: Annotated[str, Parameter(description="locations, neighbors or routes")],
+    table: Annotated[str, QueryParameter(description="locations, neighbors or routes")],
     # Not `scope`: the framework hands its own by that name.
     place: Annotated[
-        str, Parameter(query="scope", description="A VNI or TENANT/SEGMENT; for routes a router id or TENANT/ROUTER")
+        str,
+        QueryParameter(name="scope", description="A VNI or TENANT/SEGMENT; for routes a router id or TENANT/ROUTER"),
     ],
-    key: Annotated[str, Parameter(description="A MAC, an IP address or a prefix")],
+    key: Annotated[str, QueryParameter(description="A MAC, an IP address or a prefix")],
 ) -> Explanation:
     """Explain a row."""
     require_fleet(caller.actor)

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from litestar import Request, Response, delete, get, put
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Dependency, Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter, SkipValidation
 
 from triptych.client.rest.messages import Page, Written
 from triptych.controller.rest.answers import item_of, written
@@ -31,11 +31,13 @@ MAX_WAIT = 600.0
 
 Wait = Annotated[
     float | None,
-    Parameter(ge=0, le=MAX_WAIT, description="Seconds to wait until every host concerned has programmed the change"),
+    QueryParameter(
+        ge=0, le=MAX_WAIT, description="Seconds to wait until every host concerned has programmed the change"
+    ),
 ]
-Detail = Annotated[bool, Parameter(description="Add `revision`, and a port's `generation`, to each item")]
-Limit = Annotated[int, Parameter(ge=1, le=MAX_PAGE, description="Items in a page")]
-Named = Annotated[Key, Dependency(skip_validation=True)]
+Detail = Annotated[bool, QueryParameter(description="Add `revision`, and a port's `generation`, to each item")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="Items in a page")]
+Named = NamedDependency[SkipValidation[Key]]
 _Request = Request[Any, Any, Any]
 
 
@@ -85,10 +87,10 @@ def handlers(kind: Kind) -> list[HTTPRouteHandler]:
 def _place(kind: Kind) -> tuple[str, Callable[..., Key]]:
     """The path of a kind's objects, and what makes an identity of its parameters."""
 
-    def of_fleet(name: str) -> Key:
+    def of_fleet(name: FromPath[str]) -> Key:
         return Key(kind, "", name)
 
-    def of_tenant(tenant: str, name: str) -> Key:
+    def of_tenant(tenant: FromPath[str], name: FromPath[str]) -> Key:
         return Key(kind, tenant, name)
 
     if kind in (Kind.HOST, Kind.TENANT):
@@ -102,12 +104,12 @@ def _listing(kind: Kind) -> Callable[..., Awaitable[Page]]:
     async def listing(
         desk: AtDesk,
         caller: By,
-        tenant: str | None = None,
-        segment: str | None = None,
-        router: str | None = None,
-        host: str | None = None,
+        tenant: FromQuery[str | None] = None,
+        segment: FromQuery[str | None] = None,
+        router: FromQuery[str | None] = None,
+        host: FromQuery[str | None] = None,
         limit: Limit = 1000,
-        after: str = "",
+        after: FromQuery[str] = "",
         detail: Detail = False,
     ) -> Page:
         filters = Filters(tenant, segment, router, host)
@@ -142,7 +144,7 @@ def _deleting() -> Callable[..., Awaitable[Response[Written]]]:
     return deleting
 
 
-def _route_key(tenant: str, router: str, prefix: str) -> Key:
+def _route_key(tenant: FromPath[str], router: FromPath[str], prefix: FromPath[str]) -> Key:
     """A route's identity; NotFoundError for what is no prefix, which no route can have."""
     text = prefix.strip("/")
     try:
@@ -155,7 +157,8 @@ def _route_key(tenant: str, router: str, prefix: str) -> Key:
 
 def _identified(fields: dict[str, object], key: Key) -> dict[str, object]:
     """The fields with the identity from the path; DocumentError when they say another one."""
-    parts = (*((key.tenant,) if key.tenant else ()), *key.name.split(" "))
+    names = key.name.rpartition(" ")[::2] if key.kind is Kind.ROUTE else (key.name,)
+    parts = (key.tenant, *names) if key.tenant else names
     identity = dict(zip(SHAPES[key.kind].identity, parts, strict=True))
     faults = [
         Fault(

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from triptych.client.rest.messages import Event
@@ -48,9 +48,11 @@ async def watch(
     request: Request[Any, Any, Any],
     desk: AtDesk,
     caller: By,
-    after: Annotated[int | None, Parameter(ge=0, le=2**62, description="A revision; left out: from now on")] = None,
-    kind: Annotated[Kind | None, Parameter(description="Only of this kind")] = None,
-    tenant: Annotated[str | None, Parameter(description="Only of this tenant")] = None,
+    after: Annotated[
+        int | None, QueryParameter(ge=0, le=2**62, description="A revision; left out: from now on")
+    ] = None,
+    kind: Annotated[Kind | None, QueryParameter(description="Only of this kind")] = None,
+    tenant: Annotated[str | None, QueryParameter(description="Only of this tenant")] = None,
 ) -> Stream:
     """Watch."""
     if desk.watching >= MAX_WATCHES:

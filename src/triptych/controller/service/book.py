@@ -9,7 +9,9 @@ from typing import Generic, TypeVar
 import msgspec
 import structlog
 
-from triptych.stores.base import Entry, Events, Progress, Store, list_all
+from triptych.controller.mirror.waiting import Waiting
+from triptych.errors import StoreUnavailableError
+from triptych.stores.base import Batch, Entry, Events, Progress, Store, list_all
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -21,7 +23,7 @@ class Book(Generic[_T]):
     def __init__(self, prefix: bytes, read: Callable[[bytes], _T]) -> None:
         self._prefix = prefix
         self._read = read
-        self._revision = 0
+        self._waiting = Waiting()
         self._listeners: list[Callable[[], None]] = []
         self.known: dict[str, _T] = {}
 
@@ -35,23 +37,34 @@ class Book(Generic[_T]):
         self.known = {}
         for entry in snapshot.entries:
             self._take(entry.key, entry)
-        self._revision = snapshot.revision
+        self._waiting.advance(snapshot.revision)
 
     async def follow(self, store: Store) -> None:
         """Take in what changes, after `load`, until cancelled."""
-        async with aclosing(store.watch(self._prefix, self._revision)) as batches:
-            async for batch in batches:
-                if isinstance(batch, Progress):
-                    continue
-                if isinstance(batch, Events):
-                    for event in batch.events:
-                        self._take(event.key, event.entry)
-                else:
-                    self.known = {}
-                    for entry in batch.entries:
-                        self._take(entry.key, entry)
-                for listener in self._listeners:
-                    listener()
+        try:
+            async with aclosing(store.watch(self._prefix, self._waiting.revision)) as batches:
+                async for batch in batches:
+                    self._change(batch)
+                    self._waiting.advance(batch.revision)
+        finally:
+            self._waiting.fail(StoreUnavailableError("the controller no longer follows its store; try again"))
+
+    async def reached(self, revision: int) -> None:
+        """Return once everything up to a revision of the store is in here."""
+        await self._waiting.reached(revision)
+
+    def _change(self, batch: Batch) -> None:
+        if isinstance(batch, Progress):
+            return
+        if isinstance(batch, Events):
+            for event in batch.events:
+                self._take(event.key, event.entry)
+        else:
+            self.known = {}
+            for entry in batch.entries:
+                self._take(entry.key, entry)
+        for listener in self._listeners:
+            listener()
 
     def _take(self, key: bytes, entry: Entry | None) -> None:
         name = key.removeprefix(self._prefix).decode(errors="replace")

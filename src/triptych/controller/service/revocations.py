@@ -34,11 +34,12 @@ class RevocationBook(Book[Revoked]):
         return f"{serial:x}" in self.known
 
 
-async def revoke_certificate(store: Store, revoked: Revoked, *, now: float, origin: Origin) -> None:
-    """Let a certificate count no longer; InputError for a serial number that is none."""
+async def revoke_certificate(store: Store, revoked: Revoked, *, now: float, origin: Origin) -> int:
+    """Let a certificate count no longer, as of the revision that is returned; InputError for a bad serial number."""
     serial = revoked.serial.lower().removeprefix("0x").lstrip("0")
     if not _SERIAL.fullmatch(serial):
         raise InputError(f"serial {revoked.serial[:80]!r}: is not a serial number; give it in hexadecimal digits")
     kept = msgspec.structs.replace(revoked, serial=serial, host=revoked.host[:255], reason=revoked.reason[:1000])
     entry = audit_put(origin, "certificate revoked", now, detail=f"{serial} {kept.host} {kept.reason}".strip())
-    await store.commit(Txn(puts=(Put(REVOKED + serial.encode(), msgspec.json.encode(kept)), entry)))
+    done = await store.commit(Txn(puts=(Put(REVOKED + serial.encode(), msgspec.json.encode(kept)), entry)))
+    return done.revision

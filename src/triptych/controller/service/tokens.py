@@ -49,10 +49,11 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class Issued(msgspec.Struct, frozen=True):
-    """A new token, and what its bearer sends; nobody can ever show that again."""
+    """A new token, and what its bearer sends; nobody can ever show that again. It is in the store at `revision`."""
 
     token: Token
     secret: str
+    revision: int = 0
 
 
 def rfc3339(moment: float | None) -> str:
@@ -90,19 +91,21 @@ async def issue(
     token = issued.token
     key = TOKENS + token.id.encode()
     entry = audit_put(origin, "token issued", now, detail=f"{token.id} ({name}, {role.value})")
-    await store.commit(Txn((Absent(key),), (Put(key, msgspec.json.encode(token)), entry)))
-    return issued
+    done = await store.commit(Txn((Absent(key),), (Put(key, msgspec.json.encode(token)), entry)))
+    return msgspec.structs.replace(issued, revision=done.revision)
 
 
-async def revoke(store: Store, identity: str, *, now: float, origin: Origin) -> None:
-    """Let a token count no longer; NotFoundError."""
+async def revoke(store: Store, identity: str, *, now: float, origin: Origin) -> int:
+    """Let a token count no longer, as of the revision that is returned; NotFoundError."""
     key = TOKENS + identity.encode()
     entry = audit_put(origin, "token revoked", now, detail=identity)
     unknown = NotFoundError(f"token {identity!r}: there is none of that id; triptych token list shows all")
     if not identity.isalnum() or len(identity) > _LONGEST:
         raise unknown
-    if isinstance(await store.commit(Txn((Exists(key),), (entry,), (key,))), Conflict):
+    done = await store.commit(Txn((Exists(key),), (entry,), (key,)))
+    if isinstance(done, Conflict):
         raise unknown
+    return done.revision
 
 
 class TokenBook(Book[Token]):

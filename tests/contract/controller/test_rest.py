@@ -1,0 +1,501 @@
+"""The REST API over every store: nouns, documents, errors, conditions, watches, roles, the log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.contract.controller.served import bearer, served
+from tests.contract.stores.benches import MemoryBench, SqliteBench, StoreBench
+from triptych.controller.ports import HostStatus
+from triptych.controller.service.access import Role
+from triptych.stores.memory import MemoryStore
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> StoreBench:
+    """The two stores that need nothing else to run."""
+    return MemoryBench() if request.param == "memory" else SqliteBench(tmp_path)
+
+
+WEB = {"router": "core", "subnets": [{"cidr": "10.1.0.0/24", "gateway": "10.1.0.1"}]}
+
+
+async def test_a_noun_from_nothing_to_nothing(bench: StoreBench) -> None:
+    """Each kind is created with 201, read back with all that was allocated, replaced with 200 and deleted."""
+    async with await bench.open() as store, served(store) as api:
+        made = [
+            ("/v1/hosts/h1", {"underlay": "192.0.2.1"}, {"name": "h1", "underlay": "192.0.2.1", "id": 1}),
+            ("/v1/tenants/acme", {}, {"name": "acme"}),
+            (
+                "/v1/routers/acme/core",
+                {},
+                {"tenant": "acme", "name": "core", "id": 1, "mac": "06:54:00:00:00:01"},
+            ),
+            ("/v1/segments/acme/web", WEB, {"tenant": "acme", "name": "web", "vni": 10001, **WEB}),
+            (
+                "/v1/ports/acme/a",
+                {"segment": "web", "host": "h1", "mac": "02:00:00:00:00:01"},
+                {
+                    "tenant": "acme",
+                    "name": "a",
+                    "segment": "web",
+                    "host": "h1",
+                    "mac": "02:00:00:00:00:01",
+                    "ips": ["10.1.0.2"],
+                },
+            ),
+            (
+                "/v1/routes/acme/core/10.9.0.0/16",
+                {"via": ["10.1.0.2"]},
+                {"tenant": "acme", "router": "core", "prefix": "10.9.0.0/16", "via": ["10.1.0.2"]},
+            ),
+            (
+                "/v1/l2_gateways/acme/rack",
+                {"segment": "web", "host": "h1", "interface": "eth1", "vlan": 7},
+                {"tenant": "acme", "name": "rack", "segment": "web", "host": "h1", "interface": "eth1", "vlan": 7},
+            ),
+        ]
+        for path, fields, whole in made:
+            created = await api.ask("PUT", path, 201, json=fields)
+            read = await api.ask("GET", path)
+            assert read.json() == whole
+            assert read.headers["etag"] == created.headers["etag"] == f'"{created.json()["revision"]}"'
+            again = await api.ask("PUT", path, 200, json=whole)
+            assert (again.json()["objects"], again.headers["etag"]) == ([], created.headers["etag"])
+        for path, _, whole in reversed(made):
+            gone = await api.ask("DELETE", path)
+            assert [item["action"] for item in gone.json()["objects"]] == ["deleted"]
+            missing = await api.ask("GET", path, 404)
+            assert missing.json()["type"] == "urn:triptych:problem:not-found"
+            assert (await api.ask("GET", f"/v1/{path.split('/')[2]}")).json()["items"] == []
+            assert whole
+
+
+async def test_a_route_may_be_named_with_its_slash_encoded(bench: StoreBench) -> None:
+    """`10.9.0.0%2F16` and `10.9.0.0/16` are one route, as are other spellings of an IPv6 prefix."""
+    async with await bench.open() as store, served(store) as api:
+        await api.town()
+        await api.ask("PUT", "/v1/routes/acme/core/10.9.0.0%2F16", 201, json={"blackhole": True})
+        await api.ask("PUT", "/v1/routes/acme/core/10.9.0.0/16", 200, json={"blackhole": True})
+        await api.ask("PUT", "/v1/routes/acme/core/fd00:0::/32", 201, json={"blackhole": True})
+        assert (await api.ask("GET", "/v1/routes/acme/core/fd00::%2F32")).json()["prefix"] == "fd00::/32"
+        await api.ask("GET", "/v1/routes/acme/core/nonsense", 404)
+
+
+async def test_lists_in_pages(bench: StoreBench) -> None:
+    """Every object comes once, in order of names, whatever the size of the pages; filters choose by field."""
+    async with await bench.open() as store, served(store) as api:
+        await api.town()
+        ports = [{"tenant": "beta", "name": f"p{n:02}", "segment": "web", "host": f"h{n % 2 + 1}"} for n in range(25)]
+        await api.ask("POST", "/v1/apply", json={"ports": ports})
+        names, after, pages = [], "", 0
+        while True:
+            page = (await api.ask("GET", "/v1/ports", params={"limit": 4, "after": after, "tenant": "beta"})).json()
+            names += [item["name"] for item in page["items"]]
+            after, pages = page["next"], pages + 1
+            if not after:
+                break
+        assert (names, pages) == ([item["name"] for item in ports], 7)
+        on_h2 = (await api.ask("GET", "/v1/ports", params={"host": "h2", "detail": "true"})).json()["items"]
+        assert [item["name"] for item in on_h2] == [item["name"] for item in ports if item["host"] == "h2"]
+        assert {item["revision"] for item in on_h2} == {page["revision"]}
+        in_web = {"tenant": "acme", "segment": "web"}
+        assert [item["name"] for item in (await api.ask("GET", "/v1/ports", params=in_web)).json()["items"]] == ["a"]
+        await api.ask("GET", "/v1/ports", 400, params={"after": "nonsense"})
+        await api.ask("GET", "/v1/ports", 400, params={"limit": 0})
+
+
+async def test_a_document_is_applied_wholly_or_not_at_all(bench: StoreBench) -> None:
+    """All faults of a document come at once, in the parser's words, and nothing of it is there."""
+    async with await bench.open() as store, served(store) as api:
+        bad = {
+            "tenants": [{"name": "acme"}],
+            "segments": [{"tenant": "acme", "name": "web", "vnl": 3}, {"tenant": "amce", "name": "db"}],
+            "ports": [{"tenant": "acme", "name": "a", "segment": "wbe"}],
+        }
+        problem = (await api.ask("POST", "/v1/apply", 422, json=bad)).json()
+        assert [(fault["object"], fault["field"]) for fault in problem["faults"]] == [
+            ("segment acme/web", "vnl"),
+            ("segment amce/db", "tenant"),
+            ("port acme/a", "segment"),
+        ]
+        assert problem["faults"][0]["remedy"] == "did you mean 'vni'?"
+        assert (await api.ask("GET", "/v1/tenants")).json()["items"] == []
+        yaml = b"tenants: [{name: acme}]\nports:\n  - {tenant: acme, name: a, segment: web}\n"
+        headers = {"content-type": "application/yaml"}
+        (fault,) = (await api.ask("POST", "/v1/apply", 422, content=yaml, headers=headers)).json()["faults"]
+        assert fault["line"] == 3
+        await api.ask(
+            "POST", "/v1/apply", 200, content=yaml.replace(b"ports:", b"#").replace(b"  -", b"#"), headers=headers
+        )
+        assert (await api.ask("GET", "/v1/tenants")).json()["items"] == [{"name": "acme"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "status"),
+    [
+        (b"{", "application/json", 422),
+        (b"[]", "application/json", 422),
+        (b"[" * 100_000, "application/json", 422),
+        (b"\xff", "application/yaml", 422),
+        (b"a: [", "application/yaml", 422),
+        (b"{}", "text/html", 415),
+    ],
+)
+async def test_a_body_that_is_no_document(body: bytes, media: str, status: int) -> None:
+    """What cannot be read is refused as a problem, never with a failure."""
+    async with MemoryStore() as store, served(store) as api:
+        answer = await api.ask("POST", "/v1/apply", status, content=body, headers={"content-type": media})
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status"] == status
+
+
+async def test_a_large_body_is_refused_early() -> None:
+    """One object may have a megabyte; the rest of a longer body is not even read."""
+    async with MemoryStore() as store, served(store) as api:
+        body = b'{"underlay": "' + b"1" * (2 << 20) + b'"}'
+        answer = await api.ask("PUT", "/v1/hosts/h1", 413, content=body, headers={"content-type": "application/json"})
+        assert answer.json()["type"] == "urn:triptych:problem:too-large"
+
+
+async def test_what_others_refer_to_stays(bench: StoreBench) -> None:
+    """A delete is refused with the names of who still refers, and goes through once they are gone."""
+    async with await bench.open() as store, served(store) as api:
+        await api.town()
+        await api.ask("PUT", "/v1/routes/acme/core/10.9.0.0/16", 201, json={"via": ["10.1.0.2"]})
+        expected = {
+            "/v1/segments/acme/web": ["port acme/a", "route acme/core 10.9.0.0/16"],
+            "/v1/routers/acme/core": ["segment acme/web", "route acme/core 10.9.0.0/16"],
+            "/v1/tenants/acme": ["router acme/core", "segment acme/web"],
+            "/v1/hosts/h1": ["port acme/a"],
+        }
+        for path, referrers in expected.items():
+            problem = (await api.ask("DELETE", path, 409)).json()
+            assert (problem["type"], problem["referrers"]) == ("urn:triptych:problem:referenced", referrers)
+            assert all(name in problem["detail"] for name in referrers)
+        for path in (
+            "/v1/routes/acme/core/10.9.0.0/16",
+            "/v1/ports/acme/a",
+            "/v1/hosts/h1",
+            "/v1/segments/acme/web",
+            "/v1/routers/acme/core",
+            "/v1/tenants/acme",
+        ):
+            await api.ask("DELETE", path)
+
+
+async def test_conditions() -> None:
+    """If-Match and If-None-Match bind a write to what was read; one that does not hold changes nothing."""
+    async with MemoryStore() as store, served(store) as api:
+        await api.town()
+        path, body = "/v1/ports/acme/a", {"segment": "web", "host": "h2"}
+        tag = (await api.ask("GET", path)).headers["etag"]
+        stale = (await api.ask("PUT", path, 412, json=body, headers={"if-match": '"1"'})).json()
+        assert stale["type"] == "urn:triptych:problem:precondition"
+        await api.ask("PUT", path, 412, json=body, headers={"if-none-match": "*"})
+        await api.ask("PUT", "/v1/ports/acme/b", 412, json=body, headers={"if-match": "*"})
+        await api.ask("PUT", path, 412, json=body, headers={"if-match": f"W/{tag}"})
+        await api.ask("PUT", path, 400, json=body, headers={"if-match": "17"})
+        assert (await api.ask("GET", path)).json()["host"] == "h1"
+        changed = await api.ask("PUT", path, 200, json=body, headers={"if-match": f'"1", {tag}'})
+        await api.ask("DELETE", path, 412, headers={"if-match": tag})
+        await api.ask("PUT", "/v1/ports/acme/b", 201, json=body, headers={"if-none-match": "*"})
+        await api.ask("DELETE", path, 200, headers={"if-match": changed.headers["etag"]})
+
+
+async def test_the_path_says_which() -> None:
+    """A body that names another object than the path is refused; a field that nobody knows, too."""
+    async with MemoryStore() as store, served(store) as api:
+        await api.town()
+        fault = (await api.ask("PUT", "/v1/tenants/x", 422, json={"name": "y"})).json()["faults"][0]
+        assert (fault["field"], fault["remedy"]) == ("name", "leave it out, or send 'x'")
+        await api.ask("PUT", "/v1/tenants/x", 422, json={"colour": "red"})
+        await api.ask("PUT", "/v1/tenants/no%20name", 422, json={})
+
+
+async def test_plan_changes_nothing(bench: StoreBench) -> None:
+    """A plan names objects and rows, in all and host by host, and what it says is what apply then does."""
+    async with await bench.open() as store, served(store) as api:
+        await api.town()
+        document = {"ports": [{"tenant": "acme", "name": "b", "segment": "web", "host": "h2"}]}
+        before = {host: (await api.ask("GET", f"/v1/hosts/{host}/tables")).json() for host in ("h1", "h2")}
+        plan = (await api.ask("POST", "/v1/plan", json=document)).json()
+        assert [(item["action"], item["kind"], item["name"]) for item in plan["objects"]] == [("created", "ports", "b")]
+        added = {"added": 1, "changed": 0, "removed": 0}
+        assert plan["counts"] == {"locations": added, "neighbors": added}
+        assert plan["rows"]["neighbors"]["added"][0]["ip"] == "10.1.0.3"
+        # h2 has nothing of acme yet: it gains the whole segment and its router.
+        assert plan["hosts"]["h1"] == plan["counts"]
+        assert {name: counts["added"] for name, counts in plan["hosts"]["h2"].items()} == {
+            "locations": 3,
+            "neighbors": 3,
+            "routes": 1,
+        }
+        of_h2 = (await api.ask("POST", "/v1/plan", json=document, params={"host": "h2"})).json()
+        assert before == {host: (await api.ask("GET", f"/v1/hosts/{host}/tables")).json() for host in ("h1", "h2")}
+        await api.ask("POST", "/v1/apply", json=document)
+        after = (await api.ask("GET", "/v1/hosts/h2/tables")).json()
+        assert {name: part["added"] for name, part in of_h2["rows"].items()} == {k: v for k, v in after.items() if v}
+        await api.ask("POST", "/v1/plan", 422, json={"ports": [{"tenant": "acme", "name": "c", "segment": "x"}]})
+
+
+async def test_questions(bench: StoreBench) -> None:
+    """Trace, explain and status answer from the declared network."""
+    async with await bench.open() as store, served(store) as api:
+        await api.town()
+        await api.ask("PUT", "/v1/ports/acme/b", 201, json={"segment": "web", "host": "h2"})
+        trace = (await api.ask("GET", "/v1/trace", params={"source": "acme/a", "destination": "acme/b"})).json()
+        assert (trace["verdict"], trace["host"], trace["delivered_to"]) == ("delivered", "h2", ["acme/b"])
+        await api.ask("GET", "/v1/trace", 404, params={"source": "acme/zz", "destination": "10.1.0.3"})
+        await api.ask("GET", "/v1/trace", 400, params={"source": "acme/a", "destination": "nonsense"})
+        row = {"table": "neighbors", "scope": "acme/web", "key": "10.1.0.3"}
+        why = (await api.ask("GET", "/v1/explain", params=row)).json()
+        assert why["why"] == "port acme/b has 10.1.0.3 in segment acme/web"
+        await api.ask("GET", "/v1/explain", 404, params={**row, "key": "10.1.0.99"})
+        await api.ask("GET", "/v1/explain", 400, params={**row, "table": "moons"})
+        status = (await api.ask("GET", "/v1/status")).json()
+        assert status["objects"]["ports"] == 2
+        assert [(host["host"], host["connected"]) for host in status["hosts"]] == [("h1", False), ("h2", False)]
+        await api.ask("GET", "/v1/hosts/h9/tables", 404)
+
+
+async def test_waiting_names_the_laggards(bench: StoreBench) -> None:
+    """A write that waits says which hosts have not programmed it; one that concerns no host says none."""
+    async with await bench.open() as store, served(store) as api:
+        await api.town()
+        port = {"segment": "web", "host": "h2"}
+        written = (await api.ask("PUT", "/v1/ports/acme/b", 201, json=port, params={"wait": 0.05})).json()
+        assert written["laggards"] == ["h1", "h2"]
+        written = (await api.ask("PUT", "/v1/tenants/solo", 201, json={}, params={"wait": 0.05})).json()
+        assert written["laggards"] == []
+        assert (await api.ask("PUT", "/v1/tenants/more", 201, json={})).json()["laggards"] is None
+        await api.ask("PUT", "/v1/tenants/more", 400, json={}, params={"wait": "soon"})
+
+
+async def test_migration_over_the_api(bench: StoreBench) -> None:
+    """A declared migration lets the new host attach; the port is then there, and the former host's claim is refused."""
+    async with await bench.open() as store, served(store) as api:
+        await api.town()
+        service = api.controller.service
+        await api.ask("POST", "/v1/ports/acme/a/migrate", 422, json={"host": "h9"})
+        await api.ask("POST", "/v1/ports/acme/a/migrate", 400, json={"to": "h2"})
+        await api.ask("POST", "/v1/ports/acme/zz/migrate", 404, json={"host": "h2"})
+        await api.ask("POST", "/v1/ports/acme/a/migrate", json={"host": "h2"})
+        granted = await service.attach("h2", "acme/a")
+        assert (granted.former, granted.generation) == ("h1", 1)
+        assert (await api.ask("GET", "/v1/ports/acme/a")).json()["host"] == "h2"
+        with pytest.raises(Exception, match="is declared on host h2, not on h1"):
+            await service.attach("h1", "acme/a")
+        hosts = {host["host"]: host for host in (await api.ask("GET", "/v1/status")).json()["hosts"]}
+        assert "claimed acme/a, 1 times in vain" in hosts["h1"]["problems"][0]
+        log = [entry["action"] for entry in (await api.ask("GET", "/v1/audit")).json()["entries"]]
+        assert log[-3:] == ["migrate", "attach", "claim refused"]
+
+
+async def events(response: httpx.Response) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """The events of a stream: id ("" when it has none) and data."""
+    fields: dict[str, str] = {}
+    async for line in response.aiter_lines():
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+            continue
+        if "data" in fields:
+            yield fields.get("id", ""), json.loads(fields["data"])
+        fields = {}
+
+
+async def test_a_watch_is_resumed_where_it_was_cut(bench: StoreBench) -> None:
+    """Nothing is missed and nothing comes twice between a stream and the one that resumes it by Last-Event-ID."""
+    async with await bench.open() as store, served(store) as api:
+        await api.town()
+        seen: list[tuple[str, str]] = []
+        async with api.client.stream("GET", "/v1/watch", params={"kind": "tenants"}) as first:
+            assert first.headers["content-type"].startswith("text/event-stream")
+            stream = events(first)
+            await api.ask("PUT", "/v1/tenants/t1", 201, json={})
+            last, event = await anext(stream)
+            seen.append((event["action"], event["name"]))
+            assert int(last) == event["revision"]
+        await api.ask("PUT", "/v1/tenants/t2", 201, json={})
+        await api.ask("DELETE", "/v1/tenants/t1")
+        async with api.client.stream(
+            "GET", "/v1/watch", params={"kind": "tenants", "after": 0}, headers={"last-event-id": last}
+        ) as second:
+            stream = events(second)
+            for _ in range(2):
+                event = (await anext(stream))[1]
+                seen.append((event["action"], event["name"]))
+        assert seen == [("created", "t1"), ("created", "t2"), ("deleted", "t1")]
+        await api.ask("GET", "/v1/watch", 400, headers={"last-event-id": "soon"})
+
+
+async def test_a_watch_without_history_begins_with_a_snapshot(bench: StoreBench) -> None:
+    """Where history was lost the stream tells everything that is there, and says when that is complete."""
+    async with await bench.open() as store, served(store) as api:
+        await api.town()
+        await store.compact(await store.revision())
+        async with api.client.stream("GET", "/v1/watch", params={"after": 1, "kind": "hosts"}) as stream:
+            got = []
+            async for number, event in events(stream):
+                got.append((event["action"], event["name"], bool(number)))
+                if number:
+                    break
+        assert got == [
+            ("snapshot", "", False),
+            ("created", "h1", False),
+            ("created", "h2", False),
+            ("synced", "", True),
+        ]
+
+
+async def test_roles_and_tenants(bench: StoreBench) -> None:
+    """What each role may do, for all tenants and for one: the whole matrix."""
+    async with await bench.open() as store, served(store) as api:
+        await api.town()
+        secrets = {
+            "viewer": await api.token(Role.VIEWER),
+            "operator": await api.token(Role.OPERATOR),
+            "admin": await api.token(Role.ADMIN),
+            "acme viewer": await api.token(Role.VIEWER, "acme"),
+            "acme operator": await api.token(Role.OPERATOR, "acme"),
+            "acme admin": await api.token(Role.ADMIN, "acme"),
+        }
+        requests: dict[str, tuple[str, str, Any]] = {
+            "read": ("GET", "/v1/ports/acme/a", None),
+            "read other": ("GET", "/v1/segments/beta/web", None),
+            "read host": ("GET", "/v1/hosts/h1", None),
+            "tables": ("GET", "/v1/hosts/h1/tables", None),
+            "trace": ("GET", "/v1/trace?source=acme/a&destination=10.1.0.9", None),
+            "write": ("PUT", "/v1/ports/acme/a", {"segment": "web", "host": "h1"}),
+            "write other": ("PUT", "/v1/segments/beta/web", WEB),
+            "write host": ("PUT", "/v1/hosts/h1", {"underlay": "192.0.2.1"}),
+            "write tenant": ("PUT", "/v1/tenants/acme", {}),
+            "gateway": ("PUT", "/v1/l2_gateways/acme/g", {"segment": "web", "host": "h1", "interface": "eth1"}),
+            "apply": ("POST", "/v1/apply", {"ports": [{"tenant": "beta", "name": "a", "segment": "web"}]}),
+            "plan": ("POST", "/v1/plan", {"ports": [{"tenant": "acme", "name": "a", "segment": "web"}]}),
+            "migrate": ("POST", "/v1/ports/acme/a/migrate", {"host": None}),
+            "status": ("GET", "/v1/status", None),
+            "metrics": ("GET", "/metrics", None),
+            "tokens": ("GET", "/v1/tokens", None),
+            "audit": ("GET", "/v1/audit", None),
+            "revoke": ("PUT", "/v1/pki/revoked/0a", {}),
+        }
+        allowed: dict[str, set[str]] = {name: set() for name in secrets}
+        for who, secret in secrets.items():
+            for what, (method, path, body) in requests.items():
+                answer = await api.client.request(method, path, json=body, headers=bearer(secret))
+                assert answer.status_code in (200, 201, 204, 403), answer.text
+                if answer.status_code != 403:
+                    allowed[who].add(what)
+        reads = {"read", "read other", "read host", "tables", "trace", "status", "metrics"}
+        writes = {"write", "write other", "write host", "write tenant", "gateway", "apply", "plan", "migrate"}
+        own = {"read", "trace"}
+        assert allowed == {
+            "viewer": reads,
+            "operator": reads | writes,
+            "admin": set(requests),
+            "acme viewer": own,
+            "acme operator": own | {"write", "plan", "migrate"},
+            "acme admin": own | {"write", "plan", "migrate"},
+        }
+        listed = await api.client.get("/v1/segments", headers=bearer(secrets["acme viewer"]))
+        assert [item["tenant"] for item in listed.json()["items"]] == ["acme"]
+        assert (await api.client.get("/v1/hosts", headers=bearer(secrets["acme viewer"]))).json()["items"] == []
+        async with api.client.stream("GET", "/v1/watch?after=1", headers=bearer(secrets["acme viewer"])) as stream:
+            await api.ask("PUT", "/v1/ports/beta/mark", 201, json={"segment": "web"})
+            await api.ask("PUT", "/v1/ports/acme/mark", 201, json={"segment": "web"})
+            async for _, event in events(stream):
+                assert (event["tenant"] or event["name"]) == "acme"
+                if event["name"] == "mark":
+                    break
+
+
+@pytest.mark.parametrize("shown", ["", "Bearer", "Bearer x", "Bearer a.b", "Basic YTpi", "Bearer \x7f.x"])
+async def test_without_a_valid_token(shown: str) -> None:
+    """Everything but health, readiness and the documentation needs a token; the answer does not say what was wrong."""
+    async with MemoryStore() as store, served(store) as api:
+        headers = {"authorization": shown}
+        for path in ("/v1/hosts", "/v1/status", "/v1/tokens", "/metrics", "/v1/watch"):
+            answer = await api.client.get(path, headers=headers)
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+        for path in ("/healthz", "/readyz", "/v1/docs", "/v1/docs/openapi.json"):
+            assert (await api.client.get(path, headers=headers)).status_code == 200
+
+
+async def test_tokens_come_and_go(bench: StoreBench) -> None:
+    """A token is shown once, works at once, and works no longer once it is revoked or expired."""
+    async with await bench.open() as store, served(store) as api:
+        made = (await api.ask("POST", "/v1/tokens", 201, json={"name": "ci", "role": "viewer"})).json()
+        listed = (await api.ask("GET", "/v1/tokens")).json()
+        assert [item["name"] for item in listed] == ["admin", "ci"]
+        secret = made["secret"].partition(".")[2]
+        assert secret not in json.dumps(listed)
+        assert secret.encode() not in b"".join(e.value for e in (await store.page(b"", limit=1000)).entries)
+        assert (await api.client.get("/v1/hosts", headers=bearer(made["secret"]))).status_code == 200
+        tampered = made["secret"][:-1] + ("a" if made["secret"][-1] != "a" else "b")
+        assert (await api.client.get("/v1/hosts", headers=bearer(tampered))).status_code == 401
+        await api.ask("DELETE", f"/v1/tokens/{made['token']['id']}", 204)
+        assert (await api.client.get("/v1/hosts", headers=bearer(made["secret"]))).status_code == 401
+        await api.ask("DELETE", f"/v1/tokens/{made['token']['id']}", 404)
+        short = await api.token(Role.VIEWER, lifetime=1e-9)
+        assert (await api.client.get("/v1/hosts", headers=bearer(short))).status_code == 401
+        for bad in ({"name": "x", "role": "king"}, {"name": "x y", "role": "viewer"}, {"role": "viewer"}):
+            await api.ask("POST", "/v1/tokens", 400, json=bad)
+
+
+async def test_the_log_says_who_changed_what(bench: StoreBench) -> None:
+    """Every change is logged with who made it and the request's id, in the order of time; refusals change nothing."""
+    async with await bench.open() as store, served(store) as api:
+        await api.ask("PUT", "/v1/tenants/acme", 201, json={}, headers={"x-request-id": "r-1"})
+        await api.ask("PUT", "/v1/tenants/acme", 200, json={}, headers={"x-request-id": "r-2"})
+        await api.ask("PUT", "/v1/routers/nobody/core", 422, json={})
+        await api.ask("DELETE", "/v1/tenants/acme", headers={"x-request-id": "r-3"})
+        entries = (await api.ask("GET", "/v1/audit")).json()["entries"]
+        changes = [(entry["request"], entry["action"], entry["objects"]) for entry in entries]
+        assert changes == [
+            ("", "token issued", []),
+            ("r-1", "put", ["created tenant acme"]),
+            ("r-3", "delete", ["deleted tenant acme"]),
+        ]
+        assert all(entry["actor"].startswith("token:") and "(admin)" in entry["actor"] for entry in entries[1:])
+        page = (await api.ask("GET", "/v1/audit", params={"limit": 2})).json()
+        rest = (await api.ask("GET", "/v1/audit", params={"after": page["next"]})).json()
+        assert page["entries"] + rest["entries"] == entries
+
+
+async def test_too_many_requests() -> None:
+    """Who sends more than the burst is told when to come back; others are not concerned."""
+    async with MemoryStore() as store, served(store, rate=0.01, burst=5.0) as api:
+        other = api.controller.service.store
+        codes = [(await api.client.get("/v1/hosts")).status_code for _ in range(7)]
+        assert codes == [200] * 5 + [429] * 2
+        assert int((await api.client.get("/v1/hosts")).headers["retry-after"]) >= 1
+        assert other is store
+        assert (await api.client.get("/healthz")).status_code == 200
+        strangers = [(await api.client.get("/v1/hosts", headers=bearer("a.b"))).status_code for _ in range(7)]
+        assert strangers == [401] * 5 + [429] * 2
+
+
+async def test_status_shows_what_agents_report() -> None:
+    """Drift, drops and problems of a host stand in its status."""
+    async with MemoryStore() as store, served(store) as api:
+        await api.town()
+        report = {
+            "drift": 3,
+            "drops": ({"port": "acme/a", "reason": 2, "packets": 4}, {"port": "", "reason": 2, "packets": 1}),
+            "ports": ({"name": "acme/a", "generation": 1, "phase": 1, "detail": ""},),
+            "errors": ("table full",),
+        }
+        revision = api.controller.mirror.revision
+        api.controller.service.acks.hosts = lambda: {"h1": HostStatus("h1", True, revision, report)}  # type: ignore[method-assign]
+        (h1, _) = (await api.ask("GET", "/v1/status")).json()["hosts"]
+        assert (h1["connected"], h1["lag"], h1["drift"], h1["ports"]) == (True, 0, 3, {"live": 1})
+        assert (sum(h1["drops"].values()), h1["problems"]) == (5, ["table full"])
