@@ -8,7 +8,7 @@ scopes, whose bytes all sessions share.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -69,6 +69,8 @@ class Publisher:
         self._logs: dict[Scope, ScopeLog] = {}
         self._bundles = Bundles()
         self._sessions: dict[str, Session] = {}
+        self.elsewhere: set[str] = set()
+        """Hosts that are connected to other controllers, as these tell."""
         self._reports: dict[str, Report] = {}
         self._refused: dict[str, tuple[Refused, ...]] = {}
         self._progress = Progress(self._is_live, now)
@@ -122,14 +124,22 @@ class Publisher:
         if host in self._refused:
             plain["refused"] = msgspec.to_builtins(self._refused[host])
         programmed = self._progress.revision_of(host)
-        if host in self._sessions and programmed and not self._progress.owed(host):
+        connected = host in self._sessions or host in self.elsewhere
+        if connected and programmed and not self._progress.owed(host):
             # Nothing since concerned it, so it is where the network is.
             programmed = self._source.revision
-        return HostStatus(host, host in self._sessions, programmed, plain)
+        return HostStatus(host, connected, programmed, plain)
 
     def heard(self, host: str, revision: int) -> None:
-        """A host has programmed a revision, as another controller tells."""
+        """A host that is connected to another controller has programmed a revision, as that one tells."""
+        self.elsewhere.add(host)
         self._progress.programmed(host, revision)
+
+    def programmed_here(self) -> Iterator[tuple[str, int]]:
+        """Each host that is connected here, with the revision that it last acknowledged."""
+        for host in self._sessions:
+            if revision := self._progress.revision_of(host):
+                yield host, revision
 
     # What changes bring.
 
@@ -154,7 +164,7 @@ class Publisher:
             self._news(host).ports.update(ports)
         if concern.fleet:
             self._vteps = fleet_vteps(declared)
-            concerned.update(self._audience.hosts, self._sessions)
+            concerned.update(self._audience.hosts, self._sessions, self.elsewhere)
             for host in self._sessions:
                 self._news(host).fleet = True
             for host in concern.configs:

@@ -1,0 +1,119 @@
+"""What hosts have programmed, told among several controllers: `acks/HOST` in the store.
+
+Each controller writes for the hosts whose agents it serves, under a lease that ends with
+it, and never more often than it has to; and it reads what the others write, so that a
+write through one controller can wait for hosts that are connected to another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing
+from itertools import islice
+from urllib.parse import quote, unquote
+
+import msgspec
+import structlog
+
+from triptych.controller.publish.publisher import Publisher
+from triptych.errors import LeaseNotFoundError, StoreUnavailableError
+from triptych.stores.base import Entry, Events, Progress, Put, Snapshot, Store, Txn, list_all
+from triptych.stores.clock import Clock
+
+_log = structlog.get_logger(__name__)
+
+ACKS = b"acks/"
+LEASE_SECONDS = 30
+WRITE_SECONDS = 0.1
+"""Between two writes; what is acknowledged meanwhile is one transaction."""
+
+MOST_PUTS = 500
+
+
+class Programmed(msgspec.Struct, frozen=True):
+    """The revision that a host has in its data plane, as another controller heard."""
+
+    revision: int
+
+
+class Board:
+    """Writes and reads the acknowledgements of a publisher. `run` goes on until it is cancelled."""
+
+    def __init__(self, store: Store, publisher: Publisher, clock: Clock) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._clock = clock
+        self._written: dict[str, int] = {}
+        self._lease = 0
+        self._renewed = 0.0
+
+    async def run(self) -> None:
+        """Read and write; StoreClosedError when this end closes the store."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._read())
+            group.create_task(self._write())
+
+    async def _read(self) -> None:
+        first = await list_all(self._store, ACKS)
+        self._hear({entry.key: entry for entry in first.entries})
+        async with aclosing(self._store.watch(ACKS, first.revision)) as batches:
+            async for batch in batches:
+                match batch:
+                    case Events():
+                        self._hear({event.key: event.entry for event in batch.events})
+                    case Snapshot():
+                        self._publisher.elsewhere.clear()
+                        self._hear({entry.key: entry for entry in batch.entries})
+                    case Progress():
+                        pass
+
+    def _hear(self, entries: Mapping[bytes, Entry | None]) -> None:
+        for key, entry in entries.items():
+            host = unquote(key.removeprefix(ACKS).decode(errors="replace"))
+            if entry is None or entry.lease == self._lease:
+                # One's own sessions are known better than by way of the store.
+                self._publisher.elsewhere.discard(host)
+                continue
+            try:
+                programmed = msgspec.json.decode(entry.value, type=Programmed)
+            except msgspec.DecodeError as error:
+                _log.error("acknowledgement unreadable", key=repr(key), error=str(error))
+                continue
+            self._publisher.heard(host, programmed.revision)
+
+    async def _write(self) -> None:
+        while True:
+            await self._clock.sleep_until(self._clock.now() + WRITE_SECONDS)
+            try:
+                await self._renew()
+                await self._put()
+            except LeaseNotFoundError:
+                self._lease = 0
+                self._written.clear()
+            except StoreUnavailableError as error:
+                _log.warning("acknowledgements not written", error=str(error))
+
+    async def _renew(self) -> None:
+        if not self._lease:
+            self._lease = (await self._store.grant(LEASE_SECONDS)).id
+        elif self._clock.now() - self._renewed >= LEASE_SECONDS / 3:
+            await self._store.keepalive(self._lease)
+        else:
+            return
+        self._renewed = self._clock.now()
+
+    async def _put(self) -> None:
+        now = dict(self._publisher.programmed_here())
+        for host in self._written.keys() - now.keys():
+            # Its agent may be with another controller by now, whose word it is.
+            del self._written[host]
+        news = iter([(host, revision) for host, revision in now.items() if self._written.get(host) != revision])
+        while chunk := dict(islice(news, MOST_PUTS)):
+            puts = tuple(Put(*_entry(host, revision), lease=self._lease) for host, revision in chunk.items())
+            await self._store.commit(Txn(puts=puts))
+            self._written.update(chunk)
+
+
+def _entry(host: str, revision: int) -> tuple[bytes, bytes]:
+    return ACKS + quote(host, safe="").encode(), msgspec.json.encode(Programmed(revision))
