@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.examples import EXAMPLES
+
 ROOT = Path(__file__).resolve().parent.parent
 NEEDS_ROOT = frozenset({"dataplane", "system"})
 """Folders of tests that make namespaces or kernel maps."""
@@ -26,6 +28,7 @@ _PINS = Path("/sys/fs/bpf")
 # A shared or slow machine is no fault: work is counted, not timed. In CI the same examples every time.
 settings.register_profile(
     "triptych",
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     derandomize=os.environ.get("CI") == "true",

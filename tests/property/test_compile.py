@@ -7,9 +7,10 @@ from ipaddress import ip_address, ip_network
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import share
 from triptych.core.addresses import Mac
 from triptych.core.compile import Change, Compiler, Delete, Put, compile_network, explain, merge_rows, scope_of
 from triptych.core.model import Bum, Host, Kind, L2Gateway, Network, Object, Port, Router, Segment, StaticRoute, Subnet
@@ -80,7 +81,6 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
 
 
 @given(st.lists(st.lists(CHANGES, max_size=12), max_size=12))
-@settings(max_examples=150, deadline=None)
 def test_any_edits_of_anything_give_the_rows_of_a_full_compile(walk: list[list[Change]]) -> None:
     """Even with dangling names and clashing numbers rows depend only on what is declared, and none dangles."""
     for _ in follow(list(walk), Compiler()):
@@ -88,7 +88,6 @@ def test_any_edits_of_anything_give_the_rows_of_a_full_compile(walk: list[list[C
 
 
 @given(st.lists(OBJECTS, max_size=25), st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
 def test_the_order_of_declaration_does_not_matter(objects: list[Object], random: Random) -> None:
     """A document in another order gives the same rows."""
     unique = list(Network(objects))
@@ -98,7 +97,7 @@ def test_the_order_of_declaration_does_not_matter(objects: list[Object], random:
 
 @pytest.mark.parametrize("expand", EXPANDERS, ids=lambda expand: expand.__name__)
 @given(stops=st.lists(networks(), min_size=1, max_size=3))
-@settings(max_examples=10, deadline=None)
+@share(0.2)
 def test_every_path_between_random_networks_gives_the_rows_of_a_full_compile(
     expand: Callable[[Sequence[Network]], Walk], stops: list[Network]
 ) -> None:
@@ -108,7 +107,6 @@ def test_every_path_between_random_networks_gives_the_rows_of_a_full_compile(
 
 
 @given(networks())
-@settings(max_examples=80, deadline=None)
 def test_every_row_is_explained_by_objects_that_are_declared(network: Network) -> None:
     """Each row names objects of the network, the one that it would not exist without first."""
     compiler = Compiler(network)
@@ -121,7 +119,6 @@ def test_every_row_is_explained_by_objects_that_are_declared(network: Network) -
 
 
 @given(st.lists(OBJECTS, max_size=25))
-@settings(max_examples=100, deadline=None)
 def test_every_row_of_an_inconsistent_network_is_explained_too(objects: list[Object]) -> None:
     """Clashing objects never make a row that nobody can explain."""
     network = Network(objects)
@@ -131,7 +128,6 @@ def test_every_row_of_an_inconsistent_network_is_explained_too(objects: list[Obj
 
 
 @given(networks())
-@settings(max_examples=80, deadline=None)
 def test_a_host_has_all_that_a_frame_of_its_ports_can_need(network: Network) -> None:
     """Full distribution is closed: what a row of a host points at is on that host, and scopes lose no row."""
     compiler = Compiler(network)

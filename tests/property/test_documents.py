@@ -11,11 +11,12 @@ from types import FrameType
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import triptych.core.model
 import triptych.documents
+from tests.examples import share
 from triptych.core.addresses import IP, IPNetwork
 from triptych.core.model import Document, Key, Kind, Network, Port, document_of, parse, resolve
 from triptych.core.model.fields import MAX_VNI
@@ -25,8 +26,7 @@ from triptych.errors import DocumentError
 from triptych.testing.documents import anything, nearly_documents, network_of
 from triptych.testing.networks import networks
 
-quick = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
-few = settings(quick, max_examples=25)
+few = share(0.4)
 
 
 def outcome(data: object, previous: Network | None = None) -> Network | list[str]:
@@ -47,7 +47,6 @@ def without_generations(network: Network) -> Network:
     )
 
 
-@quick
 @given(st.one_of(st.text(), st.binary(), anything().map(repr)))
 def test_any_text_is_a_network_or_a_refusal(text: str | bytes) -> None:
     """Text of any kind gives a network or a DocumentError, never anything else."""
@@ -59,7 +58,6 @@ def test_any_text_is_a_network_or_a_refusal(text: str | bytes) -> None:
     assert isinstance(found, Network) or found
 
 
-@quick
 @given(anything() | nearly_documents())
 def test_any_data_is_a_network_or_a_refusal(data: object) -> None:
     """Data of any kind gives the same network or the same messages each time, each on one line."""
@@ -189,7 +187,6 @@ cidrs = st.one_of(
 )
 
 
-@quick
 @given(st.lists(cidrs, max_size=12), st.data())
 def test_prefix_index_is_longest_match(prefixes: list[IPNetwork], data: st.DataObject) -> None:
     """A lookup by prefix lengths finds what looking at every prefix finds."""
@@ -199,7 +196,6 @@ def test_prefix_index_is_longest_match(prefixes: list[IPNetwork], data: st.DataO
     assert index.find(address) == max(holders, key=lambda prefix: prefix.prefixlen, default=None)
 
 
-@quick
 @given(st.lists(cidrs, max_size=12))
 def test_overlaps_are_found(prefixes: list[IPNetwork]) -> None:
     """Sorting finds an overlap exactly when comparing every pair does, and only pairs that overlap."""

@@ -6,7 +6,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from triptych.core.compile import host_rows
@@ -135,7 +135,6 @@ def test_any_bytes_have_an_outcome(frame: bytes, port: str) -> None:
     assert from_underlay(HOSTS[6], frame).verdict in (Verdict.PASS, Verdict.DROP)
 
 
-@settings(max_examples=40)
 @given(networks(), st.integers(0, 2**32))
 def test_in_any_network_isolation_holds(network: Network, seed: int) -> None:
     """Whatever a VM sends is delivered or tunnelled only into segments of its own router, or its own segment."""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from tests.unit.lab.networks import NETWORK, edited
 from triptych.core.compile import host_rows
@@ -26,7 +26,6 @@ def somebody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @given(networks())
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 def test_a_network_survives_the_disk(network: Network) -> None:
     """A network read back from the state of a lab is the same, generations of its ports included."""
     assert from_plain(to_plain(network)) == network

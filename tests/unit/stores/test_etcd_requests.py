@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import share
 from triptych.stores.base import Absent, Exists, Put, Txn, Unchanged, ValueIs
 from triptych.stores.etcd.requests import MAX_OPS, is_flat, transaction
 from triptych.stores.etcd.store import MAX_BYTES, NAMESPACE
@@ -46,7 +47,7 @@ def test_never_larger_than_weighed(conditions: list[Any], puts: list[Put], times
     assert transaction(txn, NAMESPACE).ByteSize() <= weigh(txn) + (1_572_864 - MAX_BYTES)
 
 
-@settings(max_examples=20)
+@share(0.4)
 @given(conditions=st.integers(0, 40_000), writes=st.integers(0, 20_000))
 def test_any_number_of_operations_fits(conditions: int, writes: int) -> None:
     """Whatever the number of operations, etcd counts at most 128 of them, and all are there in their order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from triptych.core.tables import LAYOUT_VERSION
@@ -24,31 +24,25 @@ from triptych.wire.generated import southbound_pb2 as pb
 from triptych.wire.limits import MAX_MESSAGE
 from triptych.wire.messages import Batch, FromAgent, ScopeUpdate
 
-ROUNDS = settings(max_examples=60)
 
-
-@ROUNDS
 @given(batches())
 def test_a_batch_comes_back(batch: Batch) -> None:
     """Any batch, its facts and all its updates are the same on the other side."""
     assert decode_batch(encode_whole(batch)) == batch
 
 
-@ROUNDS
 @given(from_agent())
 def test_what_an_agent_says_comes_back(message: FromAgent) -> None:
     """Any message of an agent is the same on the other side."""
     assert decode_from_agent(encode_from_agent(message)) == message
 
 
-@ROUNDS
 @given(st.integers(0, len(DECODERS) - 1), st.binary(max_size=200))
 def test_any_bytes_are_refused_in_one_way(number: int, raw: bytes) -> None:
     """Random bytes are a WireError of one line, or a value that travels unchanged; never anything else."""
     check_any(number, raw)
 
 
-@settings(max_examples=150)
 @given(batches(), st.data())
 def test_a_damaged_batch_is_refused_in_one_way(batch: Batch, data: st.DataObject) -> None:
     """So are the bytes of an honest message with some of them changed, taken out or cut off."""
@@ -193,7 +187,6 @@ def test_each_wrong_fact_is_named(make: Callable[[], pb.HostFacts], problem: str
         decode_batch(pb.ToAgent(batch=pb.Batch(facts=make())).SerializeToString())
 
 
-@ROUNDS
 @given(updates())
 def test_an_update_is_taken_alone(update: ScopeUpdate) -> None:
     """Each update comes back by itself, as it lies in a batch."""
