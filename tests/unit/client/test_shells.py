@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable, Coroutine
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,8 @@ from triptych.errors import (
     UnauthenticatedError,
     WireError,
 )
+from triptych.pki import certificates
+from triptych.pki.folder import PkiFolder
 from triptych.testing.rest import UNFORESEEN, FakeController, Reply, Request, problem, serving
 
 QUICK = Retry(attempts=4, first=0.001, longest=0.002)
@@ -115,6 +119,34 @@ def test_what_must_be_done_once_is_not_repeated_blindly(ask: Ask) -> None:
     ):
         ask(server(fake), lambda client: client.send(api.create_token(NewToken("ci", "operator"))))
     assert len(fake.requests) == 1
+
+
+def test_a_write_bound_to_a_tag_is_not_repeated_blindly(ask: Ask) -> None:
+    """Whose answer is lost may have been done, and would then find its own change in the way."""
+    with serving(in_turn(Reply(hang_up=True))) as fake, pytest.raises(OutcomeUnknownError):
+        ask(server(fake), lambda client: client.send(api.put(PORT, {"segment": "web"}, etag='"8"')))
+    assert len(fake.requests) == 1
+
+
+@pytest.mark.parametrize("case", ["trusted", "of a stranger", "of another address", "no TLS"])
+def test_a_controller_is_who_its_certificate_says(ask: Ask, tmp_path: Path, case: str) -> None:
+    """A certificate of the site's authority for that address is trusted; anything else is refused at once, with why."""
+    pki, stranger = PkiFolder(tmp_path / "pki"), PkiFolder(tmp_path / "stranger")
+    pki.init()
+    stranger.init()
+    place = "192.0.2.1" if case == "of another address" else "127.0.0.1"
+    pair = (stranger if case == "of a stranger" else pki).issue(certificates.controller([place]))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.certificate, pair.key)
+    with serving(in_turn(Reply(200, STATUS)), None if case == "no TLS" else context) as fake:
+        there = Server(fake.url.replace("http:", "https:"), "t0k", pki.authority_path)
+        if case == "trusted":
+            assert ask(there, lambda client: client.send(api.status())).revision == 5
+            return
+        why = "no TLS there" if case == "no TLS" else "its certificate is refused"
+        with pytest.raises(ControllerUnavailableError, match=why):
+            ask(there, lambda client: client.send(api.status()))
+        assert fake.requests == []
 
 
 def test_nobody_there_is_one_sentence(ask: Ask) -> None:

@@ -74,7 +74,7 @@ def context(pki: PkiFolder, pair: Pair, purpose: ssl.Purpose) -> ssl.SSLContext:
     return made
 
 
-def shake_hands(pki: PkiFolder, server: Pair, client: Pair, name: str = "127.0.0.1") -> dict[str, Any] | None:
+def shake_hands(pki: PkiFolder, server: Pair, client: Pair, name: str | None = "127.0.0.1") -> dict[str, Any] | None:
     """Connect over loopback; the client's certificate as the server sees it. Raises what either end refuses with."""
     seen: list[Any] = []
     listener = socket.create_server(("127.0.0.1", 0))
@@ -89,12 +89,14 @@ def shake_hands(pki: PkiFolder, server: Pair, client: Pair, name: str = "127.0.0
         except OSError as error:
             seen.append(error)
 
+    caller = context(pki, client, ssl.Purpose.SERVER_AUTH)
+    caller.check_hostname = name is not None
     thread = threading.Thread(target=serve)
     thread.start()
     try:
         with (
             socket.create_connection(listener.getsockname(), timeout=10) as raw,
-            context(pki, client, ssl.Purpose.SERVER_AUTH).wrap_socket(raw, server_hostname=name) as secured,
+            caller.wrap_socket(raw, server_hostname=name) as secured,
         ):
             # In TLS 1.3 a client learns only here what the server thinks of its certificate.
             assert secured.recv(5) == b"hello"
@@ -129,10 +131,11 @@ def test_who_is_not_what_it_should_be_is_refused(today: PkiFolder, tmp_path: Pat
     """No host passes for a controller nor the other way round; other names and authorities count for nothing."""
     server = today.issue(certificates.controller(["127.0.0.1"]))
     client = today.issue(certificates.host("h1"))
-    name = "127.0.0.1"
+    name: str | None = "127.0.0.1"
     match wrong:
         case "host as server":
-            server = client
+            # Not even to who does not look at names.
+            server, name = client, None
         case "controller as client":
             client = server
         case "another name":

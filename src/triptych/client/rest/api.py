@@ -87,7 +87,8 @@ def get(key: Key) -> Call[Stored]:
 
 def put(key: Key, fields: Document, *, etag: str = "", wait: float | None = None) -> Call[Written]:
     """Create or replace one object; `fields` is its document item."""
-    call = Call("PUT", object_path(key), reading(Written), **json_body(fields), **_waiting(wait))
+    # Bound to a tag it is not repeated when the answer is lost: the second would find its own change.
+    call = Call("PUT", object_path(key), reading(Written), repeatable=not etag, **json_body(fields), **_waiting(wait))
     return call.having(headers={"if-match": etag}) if etag else call
 
 
