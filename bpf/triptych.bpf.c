@@ -36,9 +36,10 @@ int from_port(struct __sk_buff *ctx)
 	if (unlikely(!port))
 		return drop(ctx, ifindex, TRI_REASON_UNKNOWN_PORT);
 	f.port_kind = port->kind;
-	if (unlikely(ctx->vlan_present || f.eth.h_proto == bpf_htons(VLAN_8021Q) ||
-		     f.eth.h_proto == bpf_htons(VLAN_8021AD)))
+	if (unlikely(ctx->vlan_present || is_tag(f.eth.h_proto)))
 		return drop(ctx, ifindex, TRI_REASON_VLAN_TAGGED);
+	if (unlikely(bpf_ntohs(f.eth.h_proto) < LEAST_ETHERTYPE))
+		return drop(ctx, ifindex, TRI_REASON_NOT_ETHERNET_II);
 	if (unlikely(!same_mac(f.eth.h_source, port->mac)))
 		return drop(ctx, ifindex, TRI_REASON_SPOOFED_MAC);
 	reason = check_frame(ctx, port, &f);

@@ -44,6 +44,22 @@ typedef __u16 __attribute__((may_alias)) half;
 
 #define VLAN_8021Q 0x8100
 #define VLAN_8021AD 0x88a8
+#define VLAN_PBB 0x88e7
+/* What switches used for stacked tags before 802.1ad, and some still do. */
+#define VLAN_9100 0x9100
+#define VLAN_9200 0x9200
+/* Below it the field is a length (IEEE 802.3 clause 3.2.6). */
+#define LEAST_ETHERTYPE 0x0600
+
+/* A tag in front of the payload, by any of its ethertypes. */
+static __always_inline bool is_tag(__be16 kind)
+{
+	/* Nearly every frame is told by one comparison or two. */
+	if (likely(kind == bpf_htons(ETH_P_IP) || kind == bpf_htons(ETH_P_IPV6)))
+		return false;
+	return kind == bpf_htons(VLAN_8021Q) || kind == bpf_htons(VLAN_8021AD) || kind == bpf_htons(VLAN_PBB) ||
+	       kind == bpf_htons(VLAN_9100) || kind == bpf_htons(VLAN_9200);
+}
 
 /* Written out, because the compiler, which takes the 32-bit members for numbers, cuts the
  * pointers that the verifier makes of them in half when it keeps one for a second use. */

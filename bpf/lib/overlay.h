@@ -130,7 +130,7 @@ static __always_inline int underlay(struct __sk_buff *ctx, const struct tri_conf
 		return drop(ctx, UNDERLAY, TRI_REASON_MALFORMED_TUNNEL);
 	vni = bpf_htonl(bpf_ntohl(vxlan->vni) >> 8);
 	inner = *(const struct ethhdr *)(vxlan + 1);
-	if (unlikely(inner.h_proto == bpf_htons(VLAN_8021Q) || inner.h_proto == bpf_htons(VLAN_8021AD)))
+	if (unlikely(is_tag(inner.h_proto)))
 		return drop(ctx, UNDERLAY, TRI_REASON_VLAN_TAGGED);
 	if (unlikely(o.end - o.begin - sizeof(inner) < least_payload(inner.h_proto)))
 		return drop(ctx, UNDERLAY, TRI_REASON_MALFORMED_TUNNEL);
@@ -165,8 +165,7 @@ static __always_inline int tunnel(struct __sk_buff *ctx, const struct tri_config
 	eth = at(ctx, 0, sizeof(*eth));
 	if (unlikely(!eth))
 		return drop(ctx, UNDERLAY, TRI_REASON_MALFORMED_TUNNEL);
-	if (unlikely(ctx->vlan_present || eth->h_proto == bpf_htons(VLAN_8021Q) ||
-		     eth->h_proto == bpf_htons(VLAN_8021AD)))
+	if (unlikely(ctx->vlan_present || is_tag(eth->h_proto)))
 		return drop(ctx, UNDERLAY, TRI_REASON_VLAN_TAGGED);
 	vni = bpf_htonl(key.tunnel_id);
 	fate = fate_of(cfg, vni, eth->h_dest, &source, key.tunnel_ttl);

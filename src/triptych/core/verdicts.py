@@ -60,6 +60,7 @@ class Reason(IntEnum):
     ENCAP_FAILED = 28
     PORT_UNREACHABLE = 29
     PASS_ON_EXPIRED = 30
+    NOT_ETHERNET_II = 31
 
 
 REASON_TEXT: dict[Reason, str] = {
@@ -94,6 +95,7 @@ REASON_TEXT: dict[Reason, str] = {
     Reason.ENCAP_FAILED: "the kernel could not add or remove the outer headers",
     Reason.PORT_UNREACHABLE: "UDP or TCP to the router itself",
     Reason.PASS_ON_EXPIRED: "passed on from host to host until its outer TTL ran out; their locations disagree",
+    Reason.NOT_ETHERNET_II: "a length (802.3, LLC/SNAP) in place of the frame's type; it could hide an IP packet",
 }
 
 

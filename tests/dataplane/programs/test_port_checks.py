@@ -178,11 +178,20 @@ def test_extension_headers_elsewhere(scene: Scene, what: str, to: str) -> None:
     assert scene.judge("a", frame).verdict is Verdict.ENCAP
 
 
-@pytest.mark.parametrize("kind", [0x8100, 0x88A8])
+@pytest.mark.parametrize("kind", [0x8100, 0x88A8, 0x88E7, 0x9100, 0x9200])
 def test_vlan_tag(scene: Scene, kind: int) -> None:
     """A tagged frame is dropped before anything else is looked at."""
     frame = Ether(src=MAC["b"], dst=MAC["c"], type=kind) / Dot1Q(vlan=5) / IP()
     assert scene.judge("a", frame).reason is Reason.VLAN_TAGGED
+
+
+@pytest.mark.parametrize("kind", [0, 0x0026, 0x05FF])
+def test_length_for_ethertype(scene: Scene, kind: int) -> None:
+    """A frame with a length for its type is dropped, whatever is behind it and whoever it is from."""
+    frame = Ether(src=MAC["b"], dst=MAC["c"], type=kind) / (b"\xaa\xaa\3\0\0\0\x08\0" + bytes(IP()))
+    assert scene.judge("a", frame).reason is Reason.NOT_ETHERNET_II
+    frame.type = 0x0600
+    assert scene.judge("a", frame).reason is Reason.SPOOFED_MAC
 
 
 def test_allowed_family(scene: Scene) -> None:

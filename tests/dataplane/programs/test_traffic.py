@@ -157,6 +157,7 @@ def test_nothing_falls_back(net: Net) -> None:
     ("what", "reason"),
     [
         ("a VLAN tag", Reason.VLAN_TAGGED),
+        ("a length and SNAP", Reason.NOT_ETHERNET_II),
         ("half an IPv4 header", Reason.MALFORMED),
         ("half an IPv6 header", Reason.MALFORMED),
         ("another's MAC", Reason.SPOOFED_MAC),
@@ -167,6 +168,10 @@ def test_raw_frames(net: Net, what: str, reason: Reason) -> None:
     plain = {number: bytes(udp(number, "d", ip(number, "e"))) for number in (4, 6)}
     frame = {
         "a VLAN tag": plain[4][:12] + b"\x81\0\0\x05" + plain[4][12:],
+        "a length and SNAP": plain[4][:12]
+        + (len(plain[4]) - 6).to_bytes(2, "big")
+        + b"\xaa\xaa\3\0\0\0"
+        + plain[4][12:],
         "half an IPv4 header": plain[4][:24],
         "half an IPv6 header": plain[6][:34],
         "another's MAC": plain[4][:6] + bytes.fromhex(MAC["a"].replace(":", "")) + plain[4][12:],

@@ -77,6 +77,8 @@ def test_device_decapsulates_when_told_to(device_scene: Scene, number: int) -> N
         ("half an inner IPv6 header", Reason.MALFORMED_TUNNEL),
         ("this host's own address", Reason.UNKNOWN_VTEP),
         ("an inner VLAN tag", Reason.VLAN_TAGGED),
+        ("an inner provider tag", Reason.VLAN_TAGGED),
+        ("an inner backbone tag", Reason.VLAN_TAGGED),
         ("an unknown MAC", Reason.NO_LOCAL_PORT),
         ("another segment", Reason.NO_LOCAL_PORT),
         ("a declared MAC of a segment that replicates", Reason.NO_LOCAL_PORT),
@@ -98,6 +100,8 @@ def test_dropped(scene: Scene, what: str, reason: Reason) -> None:
         "half an inner IPv6 header": wrapped(scene, bytes(from_c(6))[:53]),
         "this host's own address": wrapped(scene, plain, source=HERE[scene.family]),
         "an inner VLAN tag": wrapped(scene, Ether(src=MAC["c"], dst=MAC["a"]) / Dot1Q(vlan=3) / IP()),
+        "an inner provider tag": wrapped(scene, Ether(src=MAC["c"], dst=MAC["a"], type=0x9100) / Dot1Q(vlan=3) / IP()),
+        "an inner backbone tag": wrapped(scene, Ether(src=MAC["c"], dst=MAC["a"], type=0x88E7) / Dot1Q(vlan=3) / IP()),
         "an unknown MAC": wrapped(scene, Ether(src=MAC["c"], dst="02:00:00:00:00:77") / IP()),
         "another segment": wrapped(scene, plain, vni=200),
         "a declared MAC of a segment that replicates": wrapped(

@@ -9,7 +9,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import (
     IPv6,
 )
-from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
+from scapy.layers.l2 import ARP, LLC, SNAP, Dot1AD, Dot1Q, Dot3, Ether
 
 from tests.unit.forward.helpers import BROADCAST, HOST, ROUTER, UNSPECIFIED, dropped, from_web_1, judge, said
 from triptych.core.forward import from_port
@@ -54,6 +54,29 @@ def test_tagged_frames_are_dropped(tag: Any) -> None:
     """A port's traffic is untagged, by either ethertype."""
     frame = from_web_1(tag / IP(src="10.0.1.11", dst="10.0.1.12"), OTHER_MAC)
     assert judge(frame) == dropped(frame, Reason.VLAN_TAGGED)
+
+
+@pytest.mark.parametrize("kind", [0x88E7, 0x9100, 0x9200])
+def test_other_tags_are_tags_too(kind: int) -> None:
+    """Provider backbone frames and the stacked tags of old switches are VLAN_TAGGED like those of 802.1Q."""
+    frame = Ether(src=str(WEB_1.mac), dst=OTHER_MAC, type=kind) / (b"\0\5\x08\0" + bytes(40))
+    assert judge(frame) == dropped(frame, Reason.VLAN_TAGGED)
+
+
+@pytest.mark.parametrize("source", ["10.0.1.11", "10.0.1.99"])
+def test_an_ip_packet_behind_a_length_is_dropped(source: str) -> None:
+    """An IP packet in 802.3 with LLC/SNAP is NOT_ETHERNET_II, with the port's own address as with another's."""
+    frame = Dot3(src=str(WEB_1.mac), dst=OTHER_MAC) / LLC() / SNAP(code=0x0800) / IP(src=source, dst="10.0.1.12")
+    assert judge(frame) == dropped(frame, Reason.NOT_ETHERNET_II)
+
+
+@pytest.mark.parametrize("length", [0, 0x05DC, 0x05FF])
+def test_what_is_below_0x0600_is_a_length(length: int) -> None:
+    """Up to 0x05ff the field is a length, also one that contradicts the frame; 0x0600 is an ethertype."""
+    frame = Ether(src=str(WEB_1.mac), dst=OTHER_MAC, type=length) / bytes(50)
+    assert judge(frame) == dropped(frame, Reason.NOT_ETHERNET_II)
+    frame.type = 0x0600
+    assert judge(frame) != dropped(frame, Reason.NOT_ETHERNET_II)
 
 
 @pytest.mark.parametrize("source", [OTHER_MAC, "00:00:00:00:00:00", BROADCAST, "02:00:00:00:01:81"])

@@ -151,8 +151,9 @@ def test_an_inner_frame_needs_its_header(size: int) -> None:
 
 def test_inner_tags_are_dropped() -> None:
     """A VLAN tag inside is VLAN_TAGGED, before anything is looked up."""
-    frame = Ether(dst=str(WEB_1.mac)) / Dot1Q(vlan=1)
-    assert arrives(frame) == dropped(frame, Reason.VLAN_TAGGED)
+    for kind in (0x8100, 0x88A8, 0x88E7, 0x9100, 0x9200):
+        frame = Ether(dst=str(WEB_1.mac), type=kind) / Dot1Q(vlan=1)
+        assert arrives(frame) == dropped(frame, Reason.VLAN_TAGGED)
 
 
 @pytest.mark.parametrize(

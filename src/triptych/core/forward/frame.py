@@ -15,7 +15,10 @@ from triptych.core.verdicts import Reason
 
 ETHERNET = 14
 ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
-VLAN = (0x8100, 0x88A8)
+VLAN = frozenset({0x8100, 0x88A8, 0x88E7, 0x9100, 0x9200})
+"""Ethertypes of tags: 802.1Q, 802.1ad, 802.1ah, and two that switches used for stacked tags before those."""
+LEAST_ETHERTYPE = 0x0600
+"""Below it the field is a length (IEEE 802.3 clause 3.2.6)."""
 ICMP = {4: 1, 6: 58}
 TCP, UDP = 6, 17
 IPV4_SIZE, IPV6_SIZE, ARP_SIZE = 20, 40, 28

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from triptych.core.addresses import IP
 from triptych.core.forward.frame import (
+    LEAST_ETHERTYPE,
     VLAN,
     Arp,
     Drop,
@@ -53,6 +54,9 @@ def check(frame: Frame, port: Attached) -> Resolution | None:
     """Pass what the port may send, or raise Drop; an ARP, NS or NA message comes back as what it asks."""
     if frame.ethertype in VLAN:
         raise Drop(Reason.VLAN_TAGGED)
+    if frame.ethertype < LEAST_ETHERTYPE:
+        # An LLC/SNAP header can carry an IP packet that some receivers take (CVE-2021-27854).
+        raise Drop(Reason.NOT_ETHERNET_II)
     if frame.source != port.port.mac:
         raise Drop(Reason.SPOOFED_MAC)
     frame.read_payload()
