@@ -27,7 +27,14 @@ async def readyz(desk: AtDesk) -> Response[str]:
     return Response(f"{why or 'ok'}\n", status_code=503 if why else 200, media_type=MediaType.TEXT)
 
 
-@get("/metrics", operation_id="metrics", summary="Metrics for Prometheus", tags=_TAGS, operation_class=Reads)
+@get(
+    "/metrics",
+    operation_id="metrics",
+    summary="Metrics for Prometheus",
+    tags=_TAGS,
+    operation_class=Reads,
+    media_type=MediaType.TEXT,
+)
 async def metrics(desk: AtDesk, caller: By) -> Response[bytes]:
     """Everything that is counted."""
     require_fleet(caller.actor)
@@ -35,7 +42,9 @@ async def metrics(desk: AtDesk, caller: By) -> Response[bytes]:
     for kind in Kind:
         desk.metrics.objects.labels(kind.value).set(len(getattr(declared, kind.value)))
     desk.metrics.revision.set(desk.service.mirror.revision)
-    return Response(generate_latest(desk.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    # The framework adds the charset.
+    media = CONTENT_TYPE_LATEST.partition("; charset")[0]
+    return Response(generate_latest(desk.metrics.registry), media_type=media)
 
 
 OPEN: list[HTTPRouteHandler] = [healthz, readyz]

@@ -68,7 +68,7 @@ def handlers(kind: Kind) -> list[HTTPRouteHandler]:
             summary=f"Create or replace a {noun}",
             description="`If-Match` with an ETag binds it to what was read, `If-None-Match: *` to there being none.",
             tags=tags,
-            operation_class=writes(object_schema(kind, identified=False)),
+            operation_class=writes(object_schema(kind, identified=False), creates=True),
             dependencies=dependencies,
         )(_putting()),
         delete(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
@@ -55,13 +55,18 @@ class Reads(Operation):
         self.responses = {**(self.responses or {}), **_problems(_ALWAYS)}
 
 
-def writes(body: Schema | None = None, *, yaml: bool = False) -> type[Operation]:
-    """The class of operations that change something, or read a body of that schema."""
+def writes(body: Schema | None = None, *, yaml: bool = False, creates: bool = False) -> type[Operation]:
+    """The class of operations that change something, or read a body of that schema.
+
+    `creates`: it answers 201 instead of 200 when there was nothing of that name.
+    """
 
     @dataclass
     class Writes(Operation):
         def __post_init__(self) -> None:
             self.responses = {**(self.responses or {}), **_problems(_ALWAYS + _WRITE)}
+            if creates:
+                self.responses["201"] = replace(self.responses["200"], description="created")
             if body is not None:
                 media = {"application/json": OpenAPIMediaType(body)}
                 if yaml:

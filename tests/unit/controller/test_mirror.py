@@ -1,0 +1,136 @@
+"""The mirror, and the small structures in it, against the plainest way to say the same."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import ip_address, ip_network
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from triptych.controller.mirror import Mirror
+from triptych.controller.mirror.numbers import Cursors, Without
+from triptych.controller.mirror.subnets import SubnetOrder
+from triptych.core.addresses import IPNetwork
+from triptych.core.compile import Change, Delete, Put, compile_network
+from triptych.core.model import Kind
+from triptych.core.tables import Delta
+from triptych.errors import StoreUnavailableError
+from triptych.stores.base import Put as StorePut
+from triptych.stores.base import Txn
+from triptych.stores.memory import MemoryStore
+from triptych.testing.office import open_office, port, town
+
+_NUMBERS = st.integers(0, 30)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), _NUMBERS), max_size=60),
+    st.sets(_NUMBERS),
+    st.sets(_NUMBERS),
+    st.integers(0, 4),
+)
+def test_free_numbers(steps: list[tuple[bool, int]], mine: set[int], reserved: set[int], skip: int) -> None:
+    """After any takes and releases the free numbers are exactly those that nobody has, the skipped ones last."""
+    taken: set[int] = set()
+    cursors = Cursors(taken.__contains__)
+    ranges = range(10, 25), range(10)
+    for take, number in steps:
+        if take:
+            taken.add(next(iter(cursors.free(range(number, 31))), number))
+        elif number in taken:
+            taken.discard(number)
+            cursors.released(number)
+        assert list(cursors.free(*ranges)) == [n for numbers in ranges for n in numbers if n not in taken]
+    free = [n for numbers in ranges for n in numbers if (n not in taken or n in mine) and n not in reserved]
+    without = Without(cursors, mine, reserved.__contains__, skip)
+    assert list(without.free(*ranges)) == free[skip:] + free[:skip]
+    assert [n for numbers in ranges for n in numbers if n not in without] == free
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.integers(24, 32)), max_size=12), st.integers(0, 2**16 - 1))
+def test_subnets_in_order(prefixes: list[tuple[int, int]], number: int) -> None:
+    """Of prefixes that lie apart, those that overlap another and the one that holds an address are found."""
+    order = SubnetOrder()
+    held: dict[IPNetwork, tuple[str, str]] = {}
+    for part, length in prefixes:
+        cidr = ip_network((int(ip_address("10.0.0.0")) + (part << 8), length))
+        if not any(cidr.overlaps(other) for other in held):
+            held[cidr] = ("t", str(cidr))
+            order.add(cidr, held[cidr])
+    for gone in list(held)[::3]:
+        order.discard(gone, held.pop(gone))
+        order.discard(gone, ("t", "nobody"))
+    address = ip_address("10.0.0.0") + number
+    assert set(order.holding(address)) == {name for cidr, name in held.items() if address in cidr}
+    wide = ip_network(f"{address}/20", strict=False)
+    assert set(order.overlapping(wide)) == {name for cidr, name in held.items() if cidr.overlaps(wide)}
+    assert bool(order) == bool(held)
+
+
+async def test_what_listeners_are_told() -> None:
+    """At each revision a listener gets what changed and the rows, and the mirror is at that revision already."""
+    told: list[tuple[int, tuple[Change, ...], Delta, int]] = []
+    async with MemoryStore() as store, open_office(store) as office:
+        await office.apply(town())
+        stop = office.mirror.listen(lambda *news: told.append((*news, office.mirror.revision)))
+        await office.put(Kind.PORT, **port("a"))
+        await office.delete(Kind.PORT, "acme", "a")
+        stop()
+        await office.put(Kind.PORT, **port("b"))
+    (created, came, put_rows, seen), (deleted, went, gone_rows, _) = told
+    assert seen == created < deleted
+    assert [type(change) for change in (*came, *went)] == [Put, Delete]
+    assert {name: set(rows) for name, rows in put_rows.puts.items()} == {
+        name: set(rows) for name, rows in gone_rows.deletes.items()
+    }
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 3))
+def test_a_snapshot_in_place_of_history(missed: int) -> None:
+    """A mirror whose history was lost ends as one that was there: what is gone is gone, what changed is changed."""
+
+    async def run() -> None:
+        async with MemoryStore() as store, open_office(store) as writer:
+            await writer.apply(town(2, 2, ports=[port(f"p{n}") for n in range(4)]))
+            late = Mirror()
+            await late.load(store)
+            for n in range(missed):
+                await writer.delete(Kind.PORT, "acme", f"p{n}")
+            await writer.put(Kind.PORT, **port("p3", host="h2"))
+            await store.compact(await store.revision())
+            following = asyncio.create_task(late.follow(store))
+            await late.reached(writer.mirror.revision)
+            assert late.network.objects == writer.network.objects
+            assert late.revisions == writer.mirror.revisions
+            assert late.compiler.rows.tables == compile_network(writer.network).tables
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+async def test_unreadable_objects_are_left_out() -> None:
+    """Keys and values that nobody here wrote do not keep the rest of the network away."""
+    async with MemoryStore() as store:
+        strange = (StorePut(b"objects/hosts/-/h9", b"{"), StorePut(b"objects/moons/-/m", b"{}"))
+        await store.commit(Txn(puts=strange))
+        async with open_office(store) as office:
+            await office.put(Kind.HOST, name="h1", underlay="192.0.2.1")
+            assert [host.name for host in office.network.hosts] == ["h1"]
+
+
+async def test_who_waits_is_told_when_the_store_is_gone() -> None:
+    """A write that waits for a revision that will not come fails instead of waiting for ever."""
+    store = MemoryStore()
+    mirror = Mirror()
+    await mirror.load(store)
+    following = asyncio.create_task(mirror.follow(store))
+    waiting = asyncio.create_task(mirror.reached(99))
+    await asyncio.sleep(0)
+    await store.close()
+    with pytest.raises(StoreUnavailableError):
+        await waiting
+    await asyncio.gather(following, return_exceptions=True)

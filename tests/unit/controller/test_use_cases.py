@@ -1,0 +1,309 @@
+"""The use cases besides REST: plans against what happens, claims of hosts, tokens, retries, limits."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from triptych.controller.limits import RateLimit, TooManyRequestsError
+from triptych.controller.ports import HostStatus
+from triptych.controller.service.access import Role
+from triptych.controller.service.audit import Origin, list_audit, trim_audit
+from triptych.controller.service.backoff import Backoff
+from triptych.controller.service.claims import Refusals
+from triptych.controller.service.decide import decide, wanted
+from triptych.controller.service.plan import Plan, plan
+from triptych.controller.service.rows import RowNames
+from triptych.controller.service.tokens import TokenBook, issue, new_token
+from triptych.core.compile import Compiler
+from triptych.core.local import PortFacts
+from triptych.core.model import Document, Kind, Network, document_of
+from triptych.core.tables import TABLES, TableSet, difference
+from triptych.errors import (
+    ClaimRefusedError,
+    ContentionError,
+    DocumentError,
+    InputError,
+    NotFoundError,
+    UnauthenticatedError,
+)
+from triptych.stores.base import Put, Txn
+from triptych.stores.memory import MemoryStore
+from triptych.testing.networks import networks
+from triptych.testing.office import open_office, port, town
+
+
+def counted(before: TableSet, after: TableSet) -> dict[str, tuple[int, int, int]]:
+    """Rows added, changed and removed, of tables in which there are any."""
+    delta = difference(before, after)
+    counts = {}
+    for table in TABLES:
+        puts, deletes = delta.puts.get(table.name, {}), delta.deletes.get(table.name, {})
+        changed = sum(key in before[table] for key in puts)
+        if puts or deletes:
+            counts[table.name] = len(puts) - changed, changed, len(deletes)
+    return counts
+
+
+@settings(max_examples=40)
+@given(networks(), networks(), st.data())
+def test_a_plan_is_what_happens(base: Network, other: Network, data: st.DataObject) -> None:
+    """For any change the rows that a plan counts, in all and by host, are those in which two full compiles differ."""
+    chosen = data.draw(st.lists(st.sampled_from(list(other)), unique_by=lambda item: item.key)) if len(other) else []
+    document = document_of(Network(chosen))
+
+    async def run() -> tuple[Plan, Compiler, Compiler] | None:
+        async with MemoryStore() as store, open_office(store) as office:
+            await office.apply(document_of(base))
+            try:
+                change = decide(office.mirror, wanted([Document("", document)]))
+            except DocumentError:
+                return None
+            rows = office.mirror.compiler.rows
+            made = plan(office.mirror, change, limit=10**6)
+            assert office.mirror.compiler.rows.tables == rows.tables
+            before = Compiler(office.network)
+            await office.apply(document)
+            return made, before, Compiler(office.network)
+
+    result = asyncio.run(run())
+    if result is None:
+        return
+    made, before, after = result
+    whole = {name: (part.added, part.changed, part.removed) for name, part in made.counts.items()}
+    assert whole == counted(before.rows, after.rows)
+    listed = {name: tuple(map(len, (part.added, part.changed, part.removed))) for name, part in made.rows.items()}
+    assert (listed, made.truncated) == (whole, False)
+    hosts = {host.name for host in (*base.hosts, *other.hosts)}
+    of_hosts = {host: counted(before.host_rows(host), after.host_rows(host)) for host in hosts}
+    planned = {
+        host: {name: (part.added, part.changed, part.removed) for name, part in parts.items()}
+        for host, parts in made.hosts.items()
+    }
+    assert planned == {host: parts for host, parts in of_hosts.items() if parts}
+
+
+async def test_a_plan_lists_as_many_rows_as_it_is_asked_for() -> None:
+    """What does not fit is left out and said so; the counts are of all."""
+    async with MemoryStore() as store, open_office(store) as office:
+        await office.apply(town())
+        ports = {"ports": [port(f"p{n}") for n in range(20)]}
+        made = plan(office.mirror, decide(office.mirror, wanted([Document("", ports)])), limit=7)
+        assert sum(len(part.added) for part in made.rows.values()) == 7
+        assert (made.truncated, made.counts["locations"].added) == (True, 20)
+
+
+async def test_rows_carry_the_names_of_what_they_point_at() -> None:
+    """Segment, host and router stand beside the numbers of a row."""
+    async with MemoryStore() as store, open_office(store) as office:
+        await office.apply(town(2, ports=[port("a", mac="02:00:00:00:00:01")]))
+        tables = RowNames(office.mirror.owners).tables(office.mirror.compiler.rows)
+        assert tables["locations"][0] == {
+            "vni": 10001,
+            "segment": "acme/s1",
+            "mac": "02:00:00:00:00:01",
+            "kind": "vtep",
+            "underlay": "192.0.2.1",
+            "host": "h1",
+            "router": "",
+            "flags": [],
+            "generation": 0,
+        }
+        assert (tables["neighbors"][0]["flags"], tables["routes"][0]["router"]) == (["router"], "acme/core")
+
+
+async def test_claims_of_hosts() -> None:
+    """A host gets the ports declared on it, and one that may migrate to it; each attach raises the generation."""
+    async with MemoryStore() as store, open_office(store) as office:
+        await office.apply(town(3, ports=[port("vm"), port("nowhere", host=None)]))
+        attach = office.service.attach
+        first, again = await attach("h1", "acme/vm"), await attach("h1", "acme/vm")
+        assert (first.generation, again.generation, again.former) == (1, 2, "")
+        vm = office.network.port("acme", "vm")
+        assert again.facts == PortFacts("acme/vm", 10001, vm.mac, vm.ips, generation=2)
+        for host, name, said in (
+            ("h2", "acme/vm", "is declared on host h1, not on h2; declare host: h2, or migrate_to: h2"),
+            ("h1", "acme/nowhere", "is declared nowhere"),
+            ("h9", "acme/vm", "host h9 is not declared"),
+        ):
+            with pytest.raises(ClaimRefusedError, match=said):
+                await attach(host, name)
+        for name in ("acme/none", "acme", "a/b/c"):
+            with pytest.raises(NotFoundError):
+                await attach("h1", name)
+        await office.put(Kind.PORT, **port("vm", migrate_to="h2"))
+        moved = await attach("h2", "acme/vm")
+        vm = office.network.port("acme", "vm")
+        assert (moved.former, moved.generation, vm.host, vm.migrate_to, vm.generation) == ("h1", 3, "h2", None, 3)
+        assert moved.revision == office.mirror.revisions[vm.key]
+        with pytest.raises(ClaimRefusedError):
+            await attach("h1", "acme/vm")
+        assert not await office.service.detach("h1", "acme/vm", 2)
+        assert not await office.service.detach("h2", "acme/vm", 2)
+        assert not await office.service.detach("h2", "acme/gone", 3)
+        assert await office.service.detach("h2", "acme/vm", 3)
+        assert office.network.port("acme", "vm") == vm
+
+
+async def test_the_document_of_a_migration_may_be_applied_again() -> None:
+    """Once the port has moved, the document that asked for it changes nothing, and its generation stays."""
+    async with MemoryStore() as store, open_office(store) as office:
+        document = town(2, ports=[port("vm", migrate_to="h2")])
+        await office.apply(document)
+        await office.service.attach("h2", "acme/vm")
+        again = await office.apply(document)
+        assert list(again.written.change.effective) == []
+        await office.put(Kind.PORT, **port("vm", host="h2", mac="02:00:00:00:00:07"))
+        assert office.network.port("acme", "vm").generation == 1
+
+
+async def test_refused_claims_are_told_of_once_a_minute() -> None:
+    """A host that claims without right a thousand times is one line of the log, and a count."""
+    async with MemoryStore() as store, open_office(store) as office:
+        await office.apply(town(2, ports=[port("vm")]))
+        for _ in range(50):
+            office.clock.advance(1)
+            with pytest.raises(ClaimRefusedError):
+                await office.service.attach("h2", "acme/vm")
+        entries = (await list_audit(store, limit=100)).entries
+        assert [entry.actor for entry in entries if entry.action == "claim refused"] == ["host:h2"]
+        (refusal,) = office.service.refusals.of("h2")
+        assert (refusal.port, refusal.count) == ("acme/vm", 50)
+        office.clock.advance(60)
+        with pytest.raises(ClaimRefusedError):
+            await office.service.attach("h2", "acme/vm")
+        entries = (await list_audit(store, limit=100)).entries
+        assert [entry.action for entry in entries].count("claim refused") == 2
+
+
+async def test_a_host_may_not_attach_without_end() -> None:
+    """One that attaches its port again and again is slowed down; its other ports are not concerned."""
+    async with MemoryStore() as store, open_office(store) as office:
+        await office.apply(town(1, ports=[port("vm"), port("other")]))
+        for _ in range(8):
+            await office.service.attach("h1", "acme/vm")
+        with pytest.raises(TooManyRequestsError):
+            await office.service.attach("h1", "acme/vm")
+        assert office.network.port("acme", "vm").generation == 8
+        await office.service.attach("h1", "acme/other")
+        office.clock.advance(1)
+        await office.service.attach("h1", "acme/vm")
+
+
+def test_the_memory_of_refusals_is_bounded() -> None:
+    """Of a flood of names only the latest are remembered."""
+    refusals = Refusals()
+    for number in range(3_000):
+        refusals.note("h1", f"t/p{number}", "no", 0.0)
+    assert len(refusals.of("h1")) == 1_000
+    assert refusals.of("h1")[-1].port == "t/p2999"
+
+
+async def test_retries_are_bounded() -> None:
+    """A writer whose basis somebody changes every time gives up in the end, having changed nothing."""
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    async with MemoryStore() as store, open_office(store) as office:
+        await office.apply(town())
+        service = office.service
+        inner, backoff = store.commit, Backoff(attempts=5, prompt=2, first=0.1, most=0.3)
+        service._writer._backoff, service._writer._sleep = backoff, sleep
+        segment = b"objects/segments/acme/s1"
+
+        async def meddling(txn: Txn) -> object:
+            if any(put.key.startswith(b"objects/ports/") for put in txn.puts):
+                entry = await store.get(segment)
+                assert entry is not None
+                await inner(Txn(puts=(Put(segment, entry.value),)))
+            return await inner(txn)
+
+        store.commit = meddling  # type: ignore[method-assign, assignment]
+        with pytest.raises(ContentionError, match="put: others kept changing the same, 5 times"):
+            await office.put(Kind.PORT, **port("a"))
+        assert office.network.ports == ()
+        assert waits == [0.1, 0.2, 0.3]
+
+
+def test_backoff_depends_on_its_inputs_alone() -> None:
+    """Delays only grow, up to the most; two controllers leave different numbers to others."""
+    backoff = Backoff()
+    delays = [backoff.delay(attempt) for attempt in range(backoff.attempts)]
+    assert all(one <= other for one, other in pairwise(delays))
+    assert (delays[0], delays[-1]) == (0.0, backoff.most)
+    assert backoff.skip("c1", 0) == 0
+    skips = [[backoff.skip(seat, attempt) for attempt in range(1, 20)] for seat in ("c1", "c2")]
+    assert skips[0] != skips[1]
+    assert max(map(max, skips)) < 1 << 10
+    assert skips[0] == [backoff.skip("c1", attempt) for attempt in range(1, 20)]
+
+
+async def test_tokens_are_kept_as_hashes() -> None:
+    """What the store holds of a token tells whether a secret is right, and not what it is."""
+    async with MemoryStore() as store:
+        issued = await issue(store, "ci", Role.VIEWER, tenants=("acme",), now=100.0, lifetime=50.0, origin=Origin("x"))
+        (entry,) = (await store.page(b"tokens/")).entries
+        secret = issued.secret.partition(".")[2]
+        assert secret.encode() not in entry.value
+        book = TokenBook()
+        await book.load(store)
+        actor = book.who(issued.secret, 149.0)
+        assert (actor.role, actor.tenants) == (Role.VIEWER, frozenset({"acme"}))
+        for wrong, now in ((issued.secret, 150.0), (issued.secret + "x", 1.0), (f"other.{secret}", 1.0), ("", 1.0)):
+            with pytest.raises(UnauthenticatedError, match="the token is not valid"):
+                book.who(wrong, now)
+    assert secret not in repr(actor)
+    assert new_token("a", Role.ADMIN, None, 0.0, None).secret != new_token("a", Role.ADMIN, None, 0.0, None).secret
+
+
+@pytest.mark.parametrize(("name", "lifetime"), [("no name", None), ("", None), ("ok", 0.0), ("ok", -1.0)])
+def test_tokens_that_are_none(name: str, lifetime: float | None) -> None:
+    """A name that is none, or a lifetime that is over, is refused."""
+    with pytest.raises(InputError):
+        new_token(name, Role.VIEWER, None, 0.0, lifetime)
+
+
+async def test_the_log_is_trimmed() -> None:
+    """Entries older than what is kept go, newer ones stay."""
+    async with MemoryStore() as store, open_office(store) as office:
+        for number in range(5):
+            await office.put(Kind.TENANT, name=f"t{number}")
+            office.clock.advance(10)
+        assert await trim_audit(store, 25.0, office.clock.now()) == 3
+        assert [entry.objects for entry in (await list_audit(store, limit=10)).entries] == [
+            ("created tenant t3",),
+            ("created tenant t4",),
+        ]
+
+
+def test_rate_limit() -> None:
+    """A burst at once, then a steady rate; each sender by itself; the memory of senders is bounded."""
+    now = 0.0
+    limit = RateLimit(2.0, 3.0, lambda: now)
+    for _ in range(3):
+        limit.take("a")
+    with pytest.raises(TooManyRequestsError) as refused:
+        limit.take("a")
+    assert refused.value.seconds == 0.5
+    limit.take("b")
+    now = 0.5
+    limit.take("a")
+    with pytest.raises(TooManyRequestsError):
+        limit.take("a")
+    RateLimit(0.0, 0.0, lambda: now).take("a")
+
+
+async def test_status_names_every_declared_host() -> None:
+    """Hosts that never came are in the status too, and none that is not declared."""
+    async with MemoryStore() as store, open_office(store) as office:
+        await office.apply(town(2))
+        office.acks.known = {"h2": HostStatus("h2", True, 7), "h8": HostStatus("h8", True, 7)}
+        status = office.reading.status()
+        assert status.hosts == (HostStatus("h1", False), HostStatus("h2", True, 7))
+        assert status.objects["hosts"] == 2
