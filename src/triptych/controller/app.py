@@ -28,6 +28,7 @@ from triptych.controller.logs import configure
 from triptych.controller.metrics import Metrics
 from triptych.controller.mirror import Mirror
 from triptych.controller.publish import Publisher
+from triptych.controller.publish.board import Board
 from triptych.controller.publish.metrics import Metrics as PublishMetrics
 from triptych.controller.rest.app import make_app
 from triptych.controller.rest.desk import Desk
@@ -40,6 +41,7 @@ from triptych.controller.service.tokens import TokenBook, issue
 from triptych.errors import EnvironmentError_, InputError, StoreError, StoreUnavailableError, TriptychError
 from triptych.kernel.notify import notify
 from triptych.stores.base import Store
+from triptych.stores.clock import SystemClock
 
 _log = structlog.get_logger(__name__)
 
@@ -161,6 +163,9 @@ class Controller:
             for part in (self.mirror, self.tokens, self.revocations):
                 self._follow(part.follow(self.store), type(part).__name__)
             self._follow(self._keep_house(), "housekeeping")
+            if self.config.store.startswith("etcd"):
+                # Other controllers may serve agents from this store; on one of its own, nobody would read the board.
+                self._follow(Board(self.store, self.publisher, SystemClock()).run(), "acks")
             await self._listen(stack)
             self._stack = stack.pop_all()
         return self
