@@ -133,7 +133,7 @@ def _inner(world: World, rng: Random, vni: int, segment: _Segment) -> bytes:
         mac: bytes = rng.choice(local).mac if rng.random() < 0.6 else rng.choice(segment.macs)
         return mac + rng.choice(segment.macs) + frame[12:]
     destination = rng.choice((*segment.macs, b"\xff" * 6, b"\x33\x33\0\0\0\1"))
-    ethertype = rng.choice((0x0806, 0x0800, 0x86DD, 0x8100, 0x88A8, 0x9100, 0x9200, 0x88E7, 0x88CC))
+    ethertype = rng.choice((0x0806, 0x0800, 0x86DD, 0x8100, 0x88A8, 0x9100, 0x9200, 0x88E7, 0x0026, 0x88CC))
     return destination + rng.choice(segment.macs) + ethertype.to_bytes(2, "big") + NOISE[: rng.randrange(60)]
 
 
