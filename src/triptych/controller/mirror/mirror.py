@@ -8,8 +8,8 @@ still so (`revision_of`), and waits with `reached` where it is not.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from types import MappingProxyType
 
 import structlog
@@ -41,6 +41,7 @@ class Mirror:
         self._waiting = Waiting()
         self._listeners: list[Listener] = []
         self._network: Network | None = None
+        self._written: dict[bytes, tuple[bytes, Object]] = {}
 
     @property
     def revision(self) -> int:
@@ -88,6 +89,16 @@ class Mirror:
         """Return once everything up to a revision of the store is in here."""
         await self._waiting.reached(revision)
 
+    @contextmanager
+    def expecting(self, written: Mapping[bytes, tuple[bytes, Object]]) -> Iterator[None]:
+        """While this lasts, values that come under these keys need no reading: who wrote them has the objects."""
+        self._written.update(written)
+        try:
+            yield
+        finally:
+            for key in written:
+                self._written.pop(key, None)
+
     async def load(self, store: Store) -> None:
         """Begin with what the store has."""
         await self._take(await list_all(store, OBJECTS))
@@ -126,7 +137,9 @@ class Mirror:
                 if entry is None:
                     changes.append((Delete(key), 0))
                 elif self._revisions.get(key) != entry.mod_revision:
-                    changes.append((Put(decode_object(key.kind, entry.value)), entry.mod_revision))
+                    value, known = self._written.get(raw, (b"", None))
+                    item = known if known is not None and value == entry.value else None
+                    changes.append((Put(item or decode_object(key.kind, entry.value)), entry.mod_revision))
             except ValueError as error:
                 # Somebody else's writing must not take the whole network away.
                 _log.error("object unreadable", key=repr(raw), error=str(error))

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from triptych.controller.mirror import Mirror
 from triptych.controller.mirror.owners import ip_number
-from triptych.controller.service.references import references
+from triptych.controller.service.references import reference_names, references
 from triptych.core.addresses import IP
 from triptych.core.compile.lookup import Id
 from triptych.core.model import Key, Kind, Object, Router, Segment, StaticRoute
@@ -32,8 +32,15 @@ _K = TypeVar("_K")
 def context_of(mirror: Mirror, changed: Mapping[Key, Declared]) -> dict[Key, Object]:
     """The present objects, besides those that are changed, that the changed ones refer to or collide with."""
     gathering = _Gathering(mirror, changed)
+    seen: set[object] = set()
     for key, item in changed.items():
-        for other in (*references(item), *_concerns(mirror, item, mirror.find(key), changed)):
+        # Of many ports in one segment and on one host, one is looked at.
+        names = reference_names(item)
+        if names not in seen:
+            seen.add(names)
+            for other in references(item):
+                gathering.add(other)
+        for other in _concerns(mirror, item, mirror.find(key), changed):
             gathering.add(other)
     return gathering.found
 

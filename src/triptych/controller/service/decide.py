@@ -13,7 +13,7 @@ from triptych.controller.mirror import Mirror
 from triptych.controller.service.change import ChangeSet, Step
 from triptych.controller.service.context import context_of, segments_with_hops
 from triptych.controller.service.elsewhere import PresentOwners
-from triptych.controller.service.references import references, refuse_if_referenced
+from triptych.controller.service.references import reference_names, references, refuse_if_referenced
 from triptych.core.model import Declarations, Document, Key, Kind, Network, Object, Segment, StaticRoute, resolve
 from triptych.core.model.check import check
 from triptych.core.model.declarations import Declared
@@ -95,9 +95,15 @@ def _basis(mirror: Mirror, steps: Mapping[Key, Step]) -> dict[Key, int]:
         if key not in steps and key not in basis and key in mirror.revisions:
             basis[key] = mirror.revisions[key]
 
+    seen: set[object] = set()
     for step in steps.values():
         if step.new is None or step.old == step.new:
             continue
+        # Of many ports in one segment and on one host, one is looked at.
+        names = reference_names(step.new)
+        if names in seen and not isinstance(step.new, StaticRoute):
+            continue
+        seen.add(names)
         for key in references(step.new):
             # A tenant cannot go while it has segments and routers, on which the others rest.
             if key.kind is not Kind.TENANT or step.new.key.kind in (Kind.SEGMENT, Kind.ROUTER):

@@ -21,6 +21,11 @@ _FIELDS: Mapping[str, Kind] = {
 _NAMED = 5
 
 
+def reference_names(item: Object | Declaration) -> tuple[object, ...]:
+    """What `references` depends on: objects with equal ones refer to the same."""
+    return (item.__class__, *(getattr(item, field, None) for field in _FIELDS))
+
+
 def references(item: Object | Declaration) -> Iterator[Key]:
     """The objects that an object names."""
     tenant = getattr(item, "tenant", "")

@@ -17,7 +17,7 @@ import msgspec
 
 from triptych.controller.service.change import ChangeSet, Step
 from triptych.controller.service.keys import FAMILY_GUARD, claims_of, guard_key, prefix_claim
-from triptych.controller.service.references import references
+from triptych.controller.service.references import reference_names, references
 from triptych.core.compile.declared import Declared
 from triptych.core.model import Host, Key, Kind, Object, Port, Router, Segment, StaticRoute
 from triptych.core.model.codec import encode_object
@@ -38,7 +38,14 @@ def guards_of(change: ChangeSet, declared: Declared) -> Guards:
     """Which guards a change of the declared network concerns."""
     compared: set[bytes] = set()
     bumped: dict[bytes, bytes] = {}
+    seen: set[object] = set()
     for key, step in change.effective:
+        if step.old is None and isinstance(step.new, Port):
+            # Of many new ports in one segment and on one host, one is looked at.
+            names = reference_names(step.new)
+            if names in seen:
+                continue
+            seen.add(names)
         bumped |= dict.fromkeys(map(guard_key, _depends_anew(step)), _BUMPED)
         compared.update(map(guard_key, _must_know_all(key, step, declared)))
         if isinstance(step.new, Host) and not (isinstance(step.old, Host) and step.old.underlay == step.new.underlay):

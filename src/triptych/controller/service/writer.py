@@ -21,8 +21,9 @@ from triptych.controller.service.change import ChangeSet
 from triptych.controller.service.keys import FAMILY_GUARD, claims_of
 from triptych.controller.service.transaction import Guards, guards_of, transaction
 from triptych.controller.service.turns import Turns
+from triptych.core.model.keys import object_key
 from triptych.errors import ContentionError
-from triptych.stores.base import Conflict, Entry, Store
+from triptych.stores.base import Conflict, Entry, Store, Txn
 
 _CATCH_UP_SECONDS = 1.0
 
@@ -106,6 +107,12 @@ class Writer:
         if writes:
             entry = audit_put(origin, action, self._now(), change=change)
             txn = msgspec.structs.replace(txn, puts=(*txn.puts, entry))
+        values = {put.key: put.value for put in txn.puts}
+        objects = ((object_key(key), step.new) for key, step in change.effective if step.new is not None)
+        with self._mirror.expecting({raw: (values[raw], item) for raw, item in objects}):
+            return await self._commit(txn, writes=writes)
+
+    async def _commit(self, txn: Txn, *, writes: bool) -> int | frozenset[bytes]:
         result = await self._store.commit(txn)
         if isinstance(result, Conflict):
             # Told by another user of the store's cluster, the mirror may not hear of a revision for a while.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, unquote
 
 from triptych.core.model.nouns import Key, Kind
@@ -11,12 +12,15 @@ OBJECTS = b"objects/"
 
 # No name begins with it.
 _NO_TENANT = "-"
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]+").fullmatch
 
 
 def object_key(key: Key) -> bytes:
     """The store's key of an object."""
-    tenant = quote(key.tenant, safe="") or _NO_TENANT
-    return OBJECTS + f"{key.kind.value}/{tenant}/{quote(key.name, safe='')}".encode()
+    kind, tenant, name = key
+    # Names have nothing to encode, the names of routes do; and this is asked several times for every object.
+    owner = tenant if _PLAIN(tenant) else quote(tenant, safe="") or _NO_TENANT
+    return f"objects/{kind.value}/{owner}/{name if _PLAIN(name) else quote(name, safe='')}".encode()
 
 
 def parse_object_key(raw: bytes) -> Key:
@@ -24,5 +28,6 @@ def parse_object_key(raw: bytes) -> Key:
     parts = raw.removeprefix(OBJECTS).decode().split("/")
     if not raw.startswith(OBJECTS) or len(parts) != 3:
         raise ValueError(f"{raw!r} is not the key of an object")
-    tenant = "" if parts[1] == _NO_TENANT else unquote(parts[1], errors="strict")
-    return Key(Kind(parts[0]), tenant, unquote(parts[2], errors="strict"))
+    kind, tenant, name = parts
+    owner = "" if tenant == _NO_TENANT else unquote(tenant, errors="strict")
+    return Key(Kind(kind), owner, unquote(name, errors="strict"))

@@ -30,20 +30,22 @@ def resolve_ports(
     for key, group in members.items():
         segment = segments[key]
         router = routers[Key(Kind.ROUTER, key.tenant, segment.router)] if segment.router is not None else None
-        old = {port.key: item for port in group if isinstance(item := before.get(port.key), Port)}
+        old: dict[Key, Port] = {}
+        if before:
+            old = {port.key: item for port in group if isinstance(item := before.get(port.key), Port)}
         macs = _macs(group, router, old, elsewhere.macs(segment.tenant, segment.name), faults)
         ips = _ips(group, segment, old, elsewhere, faults)
         for port in group:
-            was = before.get(port.key)
-            was = was if isinstance(was, Port) else None
+            identity = port.key
+            was = old.get(identity)
             host, migrate_to = _place(port, was)
-            found[port.key] = Port(
+            found[identity] = Port(
                 tenant=port.tenant,
                 name=port.name,
                 segment=segment.name,
-                mac=macs[port.key],
+                mac=macs[identity],
                 host=host,
-                ips=ips[port.key],
+                ips=ips[identity],
                 allowed_addresses=port.allowed_addresses or (),
                 generation=was.generation if was is not None else 0,
                 migrate_to=migrate_to,
