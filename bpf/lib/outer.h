@@ -31,7 +31,7 @@ static __always_inline void read_outer4(struct __sk_buff *ctx, const struct tri_
 	    p->ip.daddr != ip4_of(&cfg->vtep) || p->ip.frag_off & bpf_htons(0x3fff))
 		return;
 	end = ETH_HLEN + bpf_ntohs(p->ip.tot_len);
-	if (end < ETH_HLEN + sizeof(*p) || end > ctx->len)
+	if (end < ETH_HLEN + sizeof(*p) || end > ctx->len || bpf_ntohs(p->udp.len) != end - ETH_HLEN - sizeof(p->ip))
 		return;
 	map_ip4(&o->source, p->ip.saddr);
 	o->ttl = p->ip.ttl;
@@ -53,7 +53,7 @@ static __always_inline void read_outer6(struct __sk_buff *ctx, const struct tri_
 	    !same_ip((struct tri_ip *)&p->ip.daddr, &cfg->vtep))
 		return;
 	end = ETH_HLEN + sizeof(p->ip) + bpf_ntohs(p->ip.payload_len);
-	if (end < ETH_HLEN + sizeof(*p) || end > ctx->len)
+	if (end < ETH_HLEN + sizeof(*p) || end > ctx->len || p->udp.len != p->ip.payload_len)
 		return;
 	copy_ip(&o->source, &p->ip.saddr);
 	o->ttl = p->ip.hop_limit;

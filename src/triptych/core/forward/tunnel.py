@@ -76,7 +76,8 @@ def open_outer(config: HostConfig, packet: bytes) -> Outer | None:
     ip = _read(packet)
     if ip is None or ip.fragment or ip.protocol != UDP or ip.destination != config.vtep or ip.upper_size < _UDP.size:
         return None
-    if _UDP.unpack_from(packet, ip.upper)[1] != config.udp_port:
+    _, port, size, _ = _UDP.unpack_from(packet, ip.upper)
+    if port != config.udp_port or size != ip.upper_size:
         return None
     inner = ip.upper + _UDP.size + _VXLAN.size
     if ip.end < inner:
