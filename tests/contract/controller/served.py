@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -79,3 +80,16 @@ async def served(store: Store, **config: Any) -> AsyncIterator[Served]:
 def bearer(secret: str) -> dict[str, str]:
     """The header that shows a token."""
     return {"authorization": f"Bearer {secret}"}
+
+
+async def events(response: httpx.Response) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """The events of a stream: id ("" when it has none) and data."""
+    fields: dict[str, str] = {}
+    async for line in response.aiter_lines():
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+            continue
+        if "data" in fields:
+            yield fields.get("id", ""), json.loads(fields["data"])
+        fields = {}
