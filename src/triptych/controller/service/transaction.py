@@ -73,9 +73,10 @@ def _depends_anew(step: Step) -> Iterator[Key]:
 
 def _must_know_all(key: Key, step: Step, declared: Declared) -> Iterator[Key]:
     """Objects of which the change is right only if it knows everything that depends on them."""
-    if step.new is None or (isinstance(step.new, Segment) and step.old is not None and _is_rearranged(step)):
+    rearranged = key.kind is Kind.SEGMENT and _is_rearranged(step)
+    if step.new is None or (rearranged and step.old is not None):
         yield key
-    if isinstance(step.new, Segment) and _is_rearranged(step):
+    if rearranged:
         yield from _routers(step)
     if isinstance(step.new, Router) and isinstance(step.old, Router) and step.new.mac != step.old.mac:
         yield key
