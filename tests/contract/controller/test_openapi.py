@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
@@ -83,6 +85,16 @@ def test_the_documentation_needs_nothing_from_elsewhere(api: Address) -> None:
         assert f"<code>{path}</code>" in page
         assert item
     assert not any(word in page for word in ("<script", "src=", "http://", "https://"))
+
+
+def test_the_reference_page_names_every_operation(api: Address) -> None:
+    """The table of operations in the reference is that of the schema, methods and paths."""
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    told = set()
+    for methods, paths in re.findall(r"^\| ([A-Z, ]+) \| (`/.+?) \|", page, re.MULTILINE):
+        told |= {(method, path) for method in methods.split(", ") for path in re.findall(r"`([^`]+)`", paths)}
+    served_here = {(m.upper(), path) for path, item in documented(api)["paths"].items() for m in item}
+    assert told == served_here
 
 
 def ask_everything(api: Address, mode: GenerationMode, examples: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -22,6 +23,7 @@ _YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/
 _JSON = frozenset({"application/json", "text/json"})
 _TAG = re.compile(r'(W/)?"([^"]*)"')
 _MAX_TAGS = 100
+_LARGE = 1 << 16
 _REQUEST = "request"
 
 
@@ -31,7 +33,10 @@ async def read_documents(request: Request[Any, Any, Any]) -> list[Document]:
     body = await _body(request, MAX_BYTES)
     if media in _YAML:
         try:
-            return [Document(_REQUEST, data) for data in read_yaml(body.decode("utf-8-sig"))]
+            text = body.decode("utf-8-sig")
+            # A large one takes its time, in which others are served.
+            found = read_yaml(text) if len(text) < _LARGE else await asyncio.to_thread(read_yaml, text)
+            return [Document(_REQUEST, data) for data in found]
         except UnreadableError as error:
             raise _unreadable(error.problem, error.remedy, error.line) from None
         except UnicodeDecodeError:

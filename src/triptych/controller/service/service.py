@@ -38,6 +38,10 @@ CLAIM_RATE, CLAIM_BURST = 1.0, 8.0
 """How often a host may attach one port: a second on average, and at once."""
 
 
+LARGE = 1_000
+"""Objects in a document that would keep others waiting while it is read."""
+
+
 class Caller(msgspec.Struct, frozen=True):
     """Who asks, and the id of the request, for the log."""
 
@@ -91,7 +95,7 @@ class Service:
         `wait` is how many seconds to wait until all hosts concerned have programmed it.
         DocumentError with every fault, ForbiddenError, ContentionError, StoreError; nothing was changed then.
         """
-        return await self._put(wanted(documents), caller, "apply", None, wait)
+        return await self._put(await _read(documents), caller, "apply", None, wait)
 
     async def put(
         self,
@@ -122,7 +126,7 @@ class Service:
         self, documents: Iterable[Document], caller: Caller, *, host: str | None = None, rows: int = 1000
     ) -> Plan:
         """What applying some documents would change: objects, and the rows of every host; see `plan.plan`."""
-        asked = wanted(documents)
+        asked = await _read(documents)
         require_write(caller.actor, asked.keys)
         return plan(self.mirror, decide(self.mirror, asked), host=host, limit=rows)
 
@@ -206,3 +210,16 @@ class Service:
 
     async def _waited(self, written: Written, wait: float | None) -> Outcome:
         return Outcome(written, None if wait is None else await self.acks.wait(written.revision, wait))
+
+
+async def _read(documents: Iterable[Document]) -> Wanted:
+    """What documents say. Large ones are read beside the loop: nothing of the network is needed for it."""
+    given = tuple(documents)
+    size = sum(
+        len(part)
+        for item in given
+        if isinstance(item.data, dict)
+        for part in item.data.values()
+        if isinstance(part, list)
+    )
+    return wanted(given) if size < LARGE else await asyncio.to_thread(wanted, given)
