@@ -50,7 +50,7 @@ class Daemon(msgspec.Struct, frozen=True):
         """Begin it, in the network namespace of the calling thread, unless it runs."""
         if self.pid() is not None:
             return
-        _children[:] = [child for child in _children if child.poll() is None]
+        _reap()
         with self.log.open("ab") as log:
             _children.append(
                 subprocess.Popen(
@@ -134,7 +134,13 @@ def end_all(ours: Callable[[tuple[str, ...]], bool]) -> int:
     finally:
         for handle in handles:
             os.close(handle)
+        _reap()
     return count
+
+
+def _reap() -> None:
+    """Ask of the children that have ended how they did, and keep the others."""
+    _children[:] = [child for child in _children if child.poll() is None]
 
 
 def _environment() -> dict[str, str]:
