@@ -7,6 +7,9 @@ that is refused leaves the transaction of its group as it was.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import TypeVar
 
 from triptych.errors import LeaseNotFoundError, RevisionGoneError
 from triptych.stores.base import (
@@ -21,12 +24,26 @@ from triptych.stores.base import (
     holds,
 )
 
-_GET = "SELECT key, value, create_revision, mod_revision, version, lease FROM entries WHERE key = ?"
-_PUT = """INSERT OR REPLACE INTO entries (key, value, create_revision, mod_revision, version, lease)
-    VALUES (?, ?, ?, ?, ?, ?)"""
+_T = TypeVar("_T")
+
+_ROWS = 150
+"""Rows that one statement reads or writes where there are many.
+
+Python hands the interpreter's lock over at every step of a statement: row by row, a large transaction would wait for
+it hundreds of thousands of times while others compute. 150 rows of six parameters are under 999, the limit of the
+smallest build (SQLite documentation, "Limits").
+"""
+
+_LOOK = "SELECT key, value, create_revision, mod_revision, version, lease FROM entries WHERE key"
+_PUT = "INSERT OR REPLACE INTO entries (key, value, create_revision, mod_revision, version, lease) VALUES "
+_ENTRY = "(?, ?, ?, ?, ?, ?)"
 _RECORD = """INSERT INTO history (revision, key, value, create_revision, version, lease,
     old_value, old_create_revision, old_mod_revision, old_version, old_lease)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_RECORD_NEW = """INSERT INTO history (revision, key, value, create_revision, version, lease)
+    SELECT mod_revision, key, value, create_revision, version, lease FROM entries WHERE key"""
+"""The same of entries that are written already and were not there before: no value travels twice."""
+_KEY, _KEYS = " = ?", f" IN ({', '.join('?' * _ROWS)})"
 
 _TRIM_AT_LEAST = 256
 """Rows of history that one group removes at most besides twice what it wrote: no commit waits for a long clean-up."""
@@ -72,11 +89,12 @@ class Ledger:
 
     def transact(self, txn: Txn) -> Committed | Conflict:
         """One transaction; LeaseNotFoundError before anything is written."""
-        found = {condition.key: self._get(condition.key) for condition in txn.conditions}
+        looked = dict.fromkeys(chain((item.key for item in (*txn.conditions, *txn.puts)), txn.deletes))
+        found = self._get(sorted(looked))
         failures = tuple(
-            Failure(condition, found[condition.key])
+            Failure(condition, found.get(condition.key))
             for condition in txn.conditions
-            if not holds(condition, found[condition.key])
+            if not holds(condition, found.get(condition.key))
         )
         if failures:
             return Conflict(self.revision, failures)
@@ -94,8 +112,8 @@ class Ledger:
 
     def end_lease(self, lease: int) -> None:
         """Remove a lease and its keys."""
-        keys = self._connection.execute("SELECT key FROM entries WHERE lease = ?", (lease,)).fetchall()
-        self._apply(Txn(deletes=tuple(key for (key,) in keys)), {})
+        keys = [key for (key,) in self._connection.execute("SELECT key FROM entries WHERE lease = ?", (lease,))]
+        self._apply(Txn(deletes=tuple(keys)), self._get(keys))
         self._connection.execute("DELETE FROM leases WHERE id = ?", (lease,))
 
     def compact(self, revision: int) -> None:
@@ -115,27 +133,37 @@ class Ledger:
         self.compacted = meta["compacted"]
         (self._kept,) = self._connection.execute("SELECT count(*) FROM history").fetchone()
 
-    def _get(self, key: bytes) -> Entry | None:
-        row = self._connection.execute(_GET, (key,)).fetchone()
-        return Entry(*row) if row else None
+    def _get(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
+        """Those of the keys that exist."""
+        rows: Iterable[tuple[bytes, bytes, int, int, int, int]] = chain.from_iterable(
+            self._connection.execute(_LOOK + (_KEYS if len(part) == _ROWS else _KEY), part) for part in _parts(keys)
+        )
+        return {row[0]: Entry(*row) for row in rows}
 
-    def _apply(self, txn: Txn, found: dict[bytes, Entry | None]) -> None:
-        """Write a transaction whose conditions hold; `found` are entries that were looked up already."""
-        written = (*(put.key for put in txn.puts), *txn.deletes)
-        before = {key: found[key] if key in found else self._get(key) for key in written}
-        deletes = [key for key in txn.deletes if before[key] is not None]
+    def _apply(self, txn: Txn, before: dict[bytes, Entry]) -> None:
+        """Write a transaction whose conditions hold; `before` has those of its keys that exist."""
+        deletes = [key for key in txn.deletes if key in before]
         if not txn.puts and not deletes:
             return
         self.revision += 1
         after: dict[bytes, Entry | None] = dict.fromkeys(deletes)
         for put in txn.puts:
-            old = before[put.key]
+            old = before.get(put.key)
             created, version = (old.create_revision, old.version + 1) if old else (self.revision, 1)
             after[put.key] = Entry(put.key, put.value, created, self.revision, version, put.lease)
+        # In the order of keys, so that the pages of a tree are filled one after the other.
+        events = tuple(Event(key, after[key]) for key in sorted(after))
         self._connection.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in deletes])
-        self._connection.executemany(_PUT, (_row(entry) for entry in after.values() if entry is not None))
-        self._connection.executemany(_RECORD, (_record(self.revision, key, before[key], after[key]) for key in after))
-        self.events.append(Events(self.revision, tuple(Event(key, after[key]) for key in sorted(after))))
+        for part in _parts([event.entry for event in events if event.entry is not None]):
+            self._connection.execute(
+                _PUT + ", ".join([_ENTRY] * len(part)), tuple(chain.from_iterable(map(_row, part)))
+            )
+        for keys in _parts([event.key for event in events if event.key not in before]):
+            self._connection.execute(_RECORD_NEW + (_KEYS if len(keys) == _ROWS else _KEY), keys)
+        self._connection.executemany(
+            _RECORD, [_record(self.revision, old, after[key]) for key in after if (old := before.get(key)) is not None]
+        )
+        self.events.append(Events(self.revision, events))
         self._kept += len(after)
         self._written += len(after)
 
@@ -154,15 +182,18 @@ class Ledger:
         self.compact(max(oldest, following - 1))
 
 
+def _parts(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """As many as one statement takes, and what is left over one by one: so there are two statements, made once."""
+    whole = len(items) - len(items) % _ROWS
+    yield from (items[at : at + _ROWS] for at in range(0, whole, _ROWS))
+    yield from (items[at : at + 1] for at in range(whole, len(items)))
+
+
 def _row(entry: Entry) -> tuple[bytes | int, ...]:
     return (entry.key, entry.value, entry.create_revision, entry.mod_revision, entry.version, entry.lease)
 
 
-def _record(revision: int, key: bytes, old: Entry | None, new: Entry | None) -> tuple[bytes | int | None, ...]:
+def _record(revision: int, old: Entry, new: Entry | None) -> tuple[bytes | int | None, ...]:
     became = (new.value, new.create_revision, new.version, new.lease) if new else (None, None, None, 0)
-    was = (
-        (old.value, old.create_revision, old.mod_revision, old.version, old.lease)
-        if old
-        else (None, None, None, None, 0)
-    )
-    return (revision, key, *became, *was)
+    was = (old.value, old.create_revision, old.mod_revision, old.version, old.lease)
+    return (revision, old.key, *became, *was)
