@@ -1,9 +1,10 @@
 """The process of an agent: configuration, the choice of driver and controller, signals.
 
 SIGTERM and SIGINT end it and change nothing in the data plane. SIGHUP reads the
-configuration again: a wrong one is logged and the running one stays; a right one takes
-the place of the running one, which lets go of the data plane first, so that any field may
-have changed and no packet is lost.
+configuration again (the file; environment and flags are as at the start, and come before
+it): a wrong one is logged and the running one stays; a right one takes the place of the
+running one, which lets go of the data plane first, so that any field may have changed and
+no packet is lost.
 """
 
 from __future__ import annotations
@@ -14,20 +15,18 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import structlog
 from structlog.typing import FilteringBoundLogger
 
 from triptych import __version__
-from triptych.agent import config as configuration
 from triptych.agent.alone import Alone
 from triptych.agent.clock import SystemClock
 from triptych.agent.config import AgentConfig
 from triptych.agent.contract import Southbound
 from triptych.agent.daemon import Agent, MakeDriver
-from triptych.agent.logs import configure
 from triptych.agent.metrics import AgentCollector, Measured
+from triptych.daemon.logs import configure
 from triptych.errors import EnvironmentError_, InputError, TriptychError
 from triptych.kernel.linkevents import LinkEvents
 from triptych.kernel.notify import notify
@@ -36,6 +35,8 @@ SCRAPE_SECONDS = 10.0
 """How long a scrape may take."""
 
 Choose = Callable[[AgentConfig], Southbound]
+Read = Callable[[], AgentConfig]
+"""Gives the configuration as it is now, at the start and at every reload; InputError."""
 
 
 def make_driver(config: AgentConfig) -> MakeDriver:
@@ -71,22 +72,23 @@ def _read(path: Path) -> bytes:
         raise InputError(f"tls: {path} cannot be read: {error.strerror}; issue it with triptych pki") from error
 
 
-async def run(path: Path, choose: Choose = make_southbound) -> None:
-    """Be the agent that a file configures, until a signal ends it.
+async def run(read: Read, choose: Choose = make_southbound) -> None:
+    """Be the agent that is configured, until a signal ends it.
 
     Raises TriptychError when it cannot begin, and ExceptionGroup when one of its tasks failed.
     """
     signals = _Signals()
     former: AgentConfig | None = None
-    config: AgentConfig | None = configuration.read(path)
+    config: AgentConfig | None = read()
     while config is not None:
-        log = configure(config.log_level, config.log_format)
+        configure(config.log_level, config.log_format)
+        log: FilteringBoundLogger = structlog.get_logger("triptych.agent")
         begun = False
         try:
             async with _running(config, choose, log) as task:
                 begun = True
                 notify("READY=1")
-                former, config = config, await _next(path, task, signals, log)
+                former, config = config, await _next(read, task, signals, log)
                 notify("RELOADING=1" if config is not None else "STOPPING=1")
         except TriptychError as error:
             if begun or former is None:
@@ -107,7 +109,7 @@ class _Signals:
 
 
 async def _next(
-    path: Path, task: asyncio.Task[None], signals: _Signals, log: FilteringBoundLogger
+    read: Read, task: asyncio.Task[None], signals: _Signals, log: FilteringBoundLogger
 ) -> AgentConfig | None:
     """The configuration to run with next; None to end, also when the agent has failed."""
     while True:
@@ -119,7 +121,7 @@ async def _next(
             return None
         signals.reload.clear()
         try:
-            again = configuration.read(path)
+            again = read()
             log.info("reloading")
             return again
         except InputError as error:
@@ -171,13 +173,15 @@ def _serve_metrics(agent: Agent, port: int) -> Callable[[], None]:
     return close
 
 
-def main(config: Annotated[Path, typer.Option("--config", help="The agent's TOML file.")] = configuration.PATH) -> None:
-    """Keep this host's data plane as its controllers say."""
+def main(read: Read) -> int:
+    """Keep this host's data plane as its controllers say; the exit code."""
     try:
-        asyncio.run(run(config))
+        asyncio.run(run(read))
     except TriptychError as error:
         sys.stderr.write(f"triptych agent: {error}\n")
-        raise SystemExit(1) from None
+        return 1
     except ExceptionGroup as failed:
-        configure("error", "json").error("failed", exc_info=failed)
-        raise SystemExit(1) from None
+        configure("error", "json")
+        structlog.get_logger("triptych.agent").error("failed", exc_info=failed)
+        return 1
+    return 0

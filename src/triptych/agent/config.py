@@ -1,60 +1,70 @@
-"""The agent's configuration: a TOML file, checked whole before anything is done with it."""
+"""The settings of an agent (`triptych.daemon.settings` reads them), and what is wrong with some of their values."""
 
 from __future__ import annotations
 
 import re
-import tomllib
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from triptych.client.local.connection import SOCKET
 from triptych.core.addresses import IP
 from triptych.core.local import VXLAN_PORT, HostConfig
-from triptych.errors import InputError
+from triptych.daemon.logs import FORMATS, LEVELS
+from triptych.daemon.settings import Settings, Wrong
 
 PATH = Path("/etc/triptych/agent.toml")
 STATE_DIR = Path("/var/lib/triptych/agent")
 
 
-class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Files of mutual TLS, PEM: the authority of the controllers, this host's certificate and its key."""
+class Tls(msgspec.Struct, frozen=True):
+    """Files of mutual TLS with controllers, PEM."""
 
-    authority: Path
-    certificate: Path
-    key: Path
+    authority: Annotated[Path, Meta(description="The authority of the controllers, PEM.")]
+    certificate: Annotated[Path, Meta(description="This host's certificate, PEM.")]
+    key: Annotated[Path, Meta(description="The key of this host's certificate, PEM.")]
 
 
-class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that an agent is told. Only `host` and `vtep` must be.
 
-    `vtep` is the host's underlay address; the controller's word on it, on `udp_port`,
-    `overlay_mtu` and `icmp_rate` counts once it is heard. `controllers` are HOST:PORT; without
-    any the agent serves what it knows. `netns` is the namespace that the host's interfaces are
-    in (the agent's own when left out), `underlay` the interface of the VTEP (found by its
-    address when left out). `audit_seconds` is between two audits, `save_seconds` between two
-    saves of the rows. `metrics_port` is on loopback; 0: no metrics.
+    The controller's word on the VTEP, on `udp_port`, `overlay_mtu` and `icmp_rate` counts once it is heard.
     """
 
-    host: str
-    vtep: str
-    controllers: tuple[str, ...] = ()
+    host: Annotated[str, Meta(description="The name that the controller knows this host by.")]
+    vtep: Annotated[str, Meta(description="The host's underlay address.")]
+    controllers: Annotated[
+        tuple[str, ...], Meta(description="HOST:PORT of each, tried in turn; without any it serves what it knows.")
+    ] = ()
     tls: Tls | None = None
-    driver: str = "ebpf"
-    netns: str | None = None
-    underlay: str | None = None
-    pin_dir: Path | None = None
-    socket: Path = SOCKET
-    state_dir: Path = STATE_DIR
-    udp_port: int = VXLAN_PORT
-    overlay_mtu: int = 0
-    icmp_rate: int = 100
-    audit_seconds: float = 60.0
-    save_seconds: float = 2.0
-    metrics_port: int = 0
-    log_level: str = "info"
-    log_format: str = "json"
+    driver: Annotated[str, Meta(description="The data plane: ebpf or sim.")] = "ebpf"
+    netns: Annotated[
+        str | None, Meta(description="Network namespace of the host's interfaces; none: the agent's own.")
+    ] = None
+    underlay: Annotated[
+        str | None, Meta(description="Interface that encapsulated frames leave by; none: found by the VTEP.")
+    ] = None
+    pin_dir: Annotated[
+        Path | None, Meta(description="Where maps and programs are pinned; none: /sys/fs/bpf/triptych.")
+    ] = None
+    socket: Annotated[Path, Meta(description="The local socket, mode 0600.")] = SOCKET
+    state_dir: Annotated[Path, Meta(description="What outlives a reboot, mode 0700.")] = STATE_DIR
+    udp_port: Annotated[int, Meta(description="UDP port of VXLAN, until a controller says otherwise.")] = VXLAN_PORT
+    overlay_mtu: Annotated[
+        int, Meta(description="Bytes of an inner packet, until a controller says otherwise; 0: derived.")
+    ] = 0
+    icmp_rate: Annotated[
+        int, Meta(description="ICMP errors a second and port, until a controller says otherwise; 0: any number.")
+    ] = 100
+    audit_seconds: Annotated[float, Meta(description="Between two audits of the data plane.")] = 60.0
+    save_seconds: Annotated[float, Meta(description="At least so long between two saves of the rows.")] = 2.0
+    metrics_port: Annotated[int, Meta(description="Prometheus, on 127.0.0.1; 0: none.")] = 0
+    log_level: Annotated[str, Meta(description="debug, info, warning or error.")] = "info"
+    log_format: Annotated[str, Meta(description="json or text, one line an event, on stderr.")] = "json"
 
     @property
     def address(self) -> IP:
@@ -68,58 +78,44 @@ class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 DRIVERS = ("ebpf", "sim")
-_LEVELS = ("debug", "info", "warning", "error")
-_FORMATS = ("json", "text")
 _CONTROLLER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):[0-9]{1,5}\Z")
 
 
-def read(path: Path) -> AgentConfig:
-    """The configuration in a file. InputError names the file, the field, the value and what would be right."""
-    try:
-        text = path.read_bytes().decode()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}; give another with --config") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text: {error}") from error
-    try:
-        config = msgspec.convert(tomllib.loads(text), AgentConfig, dec_hook=_value)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise InputError(f"{path}: {error}") from error
-    check(config, str(path))
-    return config
+def check(config: AgentConfig) -> Iterator[Wrong]:
+    """Each value that cannot be used."""
+    for key, right, remedy in (
+        ("host", bool(config.host), "give the name that the controller knows this host by"),
+        ("vtep", _is_address(config.vtep), "give the underlay address, like 192.0.2.1"),
+        (
+            "controllers",
+            all(map(_CONTROLLER.match, config.controllers)),
+            "write each as HOST:PORT, like ctl.example.org:7443 or [2001:db8::1]:7443",
+        ),
+        (
+            "controllers",
+            not config.controllers or config.tls is not None,
+            "they are reached by mutual TLS; give authority, certificate and key of tls (see triptych pki)",
+        ),
+        ("driver", config.driver in DRIVERS, f"choose one of {', '.join(DRIVERS)}"),
+        ("udp_port", 0 < config.udp_port < 1 << 16, "choose one from 1 to 65535"),
+        ("overlay_mtu", 0 <= config.overlay_mtu < 1 << 16, "choose 0 (derived) to 65535"),
+        ("icmp_rate", 0 <= config.icmp_rate < 1 << 32, "choose 0 (unlimited) or more"),
+        ("audit_seconds", config.audit_seconds >= 1, "choose 1 or more"),
+        ("save_seconds", config.save_seconds >= 0, "choose 0 or more"),
+        ("metrics_port", 0 <= config.metrics_port < 1 << 16, "choose 0 (none) to 65535"),
+        ("log_level", config.log_level in LEVELS, f"choose one of {', '.join(LEVELS)}"),
+        ("log_format", config.log_format in FORMATS, f"choose one of {', '.join(FORMATS)}"),
+    ):
+        if not right:
+            yield Wrong(key, remedy)
 
 
-def _value(kind: type, value: object) -> object:
-    """A value of a type that TOML does not have."""
-    if kind is Path and isinstance(value, str) and value.startswith("/"):
-        return Path(value)
-    raise ValueError(f"Expected an absolute path, got {value!r}")
+SETTINGS = Settings(AgentConfig, "TRIPTYCH_AGENT_", PATH, check)
 
 
-def check(config: AgentConfig, where: str) -> None:
-    """InputError for the first value that cannot be used; `where` begins the message."""
-    for field, value, wrong, remedy in _rules(config):
-        if wrong:
-            raise InputError(f"{where}: {field} {value!r}: {remedy}")
-
-
-def _rules(config: AgentConfig) -> tuple[tuple[str, object, bool, str], ...]:
-    bad = [item for item in config.controllers if not _CONTROLLER.match(item)]
-    return (
-        ("host", config.host, not config.host, "give the name that the controller knows this host by"),
-        ("vtep", config.vtep, not _is_address(config.vtep), "give the underlay address, like 192.0.2.1"),
-        ("driver", config.driver, config.driver not in DRIVERS, f"choose one of {', '.join(DRIVERS)}"),
-        ("controllers", bad, bool(bad), "write each as HOST:PORT, like ctl.example.org:7443 or [2001:db8::1]:7443"),
-        ("tls", None, bool(config.controllers) and config.tls is None, "give authority, certificate and key"),
-        ("udp_port", config.udp_port, not 0 < config.udp_port < 1 << 16, "choose one from 1 to 65535"),
-        ("overlay_mtu", config.overlay_mtu, not 0 <= config.overlay_mtu < 1 << 16, "choose 0 (derived) to 65535"),
-        ("icmp_rate", config.icmp_rate, not 0 <= config.icmp_rate < 1 << 32, "choose 0 (unlimited) or more"),
-        ("metrics_port", config.metrics_port, not 0 <= config.metrics_port < 1 << 16, "choose 0 (none) to 65535"),
-        ("audit_seconds", config.audit_seconds, not config.audit_seconds >= 1, "choose 1 or more"),
-        ("save_seconds", config.save_seconds, not config.save_seconds >= 0, "choose 0 or more"),
-        ("log_level", config.log_level, config.log_level not in _LEVELS, f"choose one of {', '.join(_LEVELS)}"),
-        ("log_format", config.log_format, config.log_format not in _FORMATS, f"choose one of {', '.join(_FORMATS)}"),
-    )
+def read(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, str]) -> AgentConfig:
+    """The configuration of a file (None: the usual one, if it is there), the environment and flags; InputError."""
+    return SETTINGS.read(path, environment, flags).config
 
 
 def _is_address(text: str) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from triptych.agent.config import SETTINGS as AGENT
+from triptych.cli import settings
 from triptych.cli.names import split
 from triptych.cli.output import Format, OutputOption, console, print_data, rich_table, say
+from triptych.controller.config import SETTINGS as CONTROLLER
 
 # What the agent listens on when nothing else is configured; reading it from there would load the client.
 SocketOption = Annotated[
@@ -65,48 +67,27 @@ def ports(socket: SocketOption = None, output: OutputOption = Format.TABLE) -> N
     console.print(rich_table(f"{len(found)} ports", columns, rows))
 
 
-def agent(
-    config: Annotated[Path, typer.Option("--config", help="The agent's TOML file.")] = Path("/etc/triptych/agent.toml"),
-) -> None:
+@settings.flags(AGENT)
+def agent(given: settings.Given, check: bool, output: Format) -> None:
     """Be this host's agent: keep its data plane as the controllers say, until a signal ends it."""
+    if check:
+        settings.show(AGENT.read(*given), output)
+        return
     from triptych.agent.app import main
 
-    main(config)
+    raise typer.Exit(main(lambda: AGENT.read(*given).config))
 
 
-def controller(
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", help="A TOML file; otherwise controller.toml in /etc/triptych if there."),
-    ] = None,
-    listen: Annotated[str | None, typer.Option("--listen", metavar="ADDRESS:PORT", help="Of the REST API.")] = None,
-    southbound: Annotated[
-        str | None, typer.Option("--southbound", metavar="ADDRESS:PORT", help="Where agents connect.")
-    ] = None,
-    store: Annotated[
-        str | None, typer.Option("--store", metavar="STORE", help="sqlite:PATH, etcd://HOST:PORT,... or memory:")
-    ] = None,
-    bootstrap_token: Annotated[
-        Path | None, typer.Option("--bootstrap-token", help="A new file for the first admin token, when there is none.")
-    ] = None,
-    log_level: Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")] = None,
-    log_format: Annotated[str | None, typer.Option("--log-format", help="json or text.")] = None,
-) -> None:
-    """Be a controller, until a signal ends it. Flags come before TRIPTYCH_CONTROLLER_* and these before the file."""
+@settings.flags(CONTROLLER)
+def controller(given: settings.Given, check: bool, output: Format) -> None:
+    """Be a controller, until a signal ends it."""
+    found = CONTROLLER.read(*given)
+    if check:
+        settings.show(found, output)
+        return
     from triptych.controller.app import main
-    from triptych.controller.config import read
 
-    flags = {
-        "listen": listen,
-        "southbound": southbound,
-        "store": store,
-        "bootstrap_token": bootstrap_token,
-        "log_level": log_level,
-        "log_format": log_format,
-    }
-    raise typer.Exit(
-        main(read(config, os.environ, {name: value for name, value in flags.items() if value is not None}))
-    )
+    raise typer.Exit(main(found.config))
 
 
 def _tell(sentence: str, note: str, done: object, output: Format) -> None:

@@ -24,7 +24,6 @@ from typing import Any, Protocol, Self
 import structlog
 
 from triptych.controller.config import ControllerConfig, MutualTls, parse_address
-from triptych.controller.logs import configure
 from triptych.controller.metrics import Metrics
 from triptych.controller.mirror import Mirror
 from triptych.controller.publish import Publisher
@@ -38,6 +37,7 @@ from triptych.controller.service.audit import Origin, trim_audit
 from triptych.controller.service.revocations import RevocationBook
 from triptych.controller.service.service import Service
 from triptych.controller.service.tokens import TokenBook, issue
+from triptych.daemon.logs import configure
 from triptych.errors import EnvironmentError_, InputError, StoreError, StoreUnavailableError, TriptychError
 from triptych.kernel.notify import notify
 from triptych.stores.base import Store

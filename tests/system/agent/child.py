@@ -13,6 +13,7 @@ import msgspec
 
 from tests.dataplane.driver.world import IPS, MACS, VNI, VTEP
 from triptych.agent.app import run
+from triptych.agent.config import read
 from triptych.core.addresses import ip_address, ip_network
 from triptych.core.model import Host, Network, Port, Segment, Subnet, Tenant
 from triptych.testing.scripted import ScriptedController
@@ -48,7 +49,7 @@ async def main() -> None:
     """The agent, until a signal."""
     controller = ScriptedController("h1", NETWORK, up=sys.argv[2] == "up")
     listening = asyncio.create_task(obey(controller))
-    await run(Path(sys.argv[1]), lambda _: controller)
+    await run(lambda: read(Path(sys.argv[1]), {}, {}), lambda _: controller)
     listening.cancel()
 
 

@@ -51,7 +51,7 @@ class Process:
 
 def start(*flags: str) -> subprocess.Popen[str]:
     """A process with its log in a pipe."""
-    command = [sys.executable, "-m", "triptych.controller", *flags]
+    command = [sys.executable, "-m", "triptych", "controller", *flags]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TRIPTYCH_")}
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 

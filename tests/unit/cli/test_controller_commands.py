@@ -273,7 +273,7 @@ def test_what_is_refused_is_one_line_and_exit_code_1(
     ("words", "message"),
     [
         (("controller", "--listen", "0.0.0.0:0"), "others can reach it, so it needs TLS"),
-        (("agent", "--config", "/nonexistent.toml"), "/nonexistent.toml: cannot be read"),
+        (("agent", "--config", "/nonexistent.toml"), "/nonexistent.toml: there is no such file"),
     ],
 )
 def test_a_daemon_that_cannot_begin_says_why(tmp_path: Path, words: tuple[str, ...], message: str) -> None:

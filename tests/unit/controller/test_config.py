@@ -30,7 +30,7 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"listen": "0.0.0.0:8080"}, "listen '0.0.0.0:8080': others can reach it, so it needs TLS"),
+        ({"listen": "0.0.0.0:8080"}, "--listen '0.0.0.0:8080': others can reach it, so it needs TLS"),
         ({"listen": "192.0.2.1:8080"}, "listen '192.0.2.1:8080': others can reach it, so it needs TLS"),
         ({"listen": "[::]:8080"}, "listen '[::]:8080': others can reach it, so it needs TLS"),
         ({"listen": "example.org:80"}, "listen 'example.org:80': is no address; write ADDRESS:PORT"),
@@ -38,13 +38,13 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -
         ({"listen": "127.0.0.1:99999"}, "listen '127.0.0.1:99999': is no address"),
         ({"southbound": "127.0.0.1:7443"}, "southbound '127.0.0.1:7443': agents connect by mutual TLS"),
         ({"store": "postgres:x"}, "store 'postgres:x': is none; give sqlite:PATH"),
-        ({"rate": -1}, "rate -1.0: give requests a second"),
-        ({"colour": "red"}, "colour"),
-        ({"log_level": "loud"}, "log_level 'loud': choose one of"),
-        ({"tls": {"certificate": "/a"}}, "key"),
+        ({"store": "etcds://e:2379"}, "store 'etcds://e:2379': is none"),
+        ({"rate": "-1"}, "--rate -1.0: give requests a second"),
+        ({"log_level": "loud"}, "--log-level 'loud': choose one of"),
+        ({"tls.certificate": "/a"}, "tls.key: is missing; give key in [tls] of /etc/triptych/controller.toml"),
     ],
 )
-def test_what_is_refused(given: dict[str, object], said: str) -> None:
+def test_what_is_refused(given: dict[str, str], said: str) -> None:
     """A value that cannot be used, or would be unsafe, is named with what would be right."""
     with pytest.raises(InputError) as refused:
         read(None, {}, given)

@@ -52,7 +52,7 @@ def test_the_controller_s_file_is_right() -> None:
 
 def test_the_agent_s_file_is_right() -> None:
     """The agent reads its example, which names every key that there is."""
-    config = agent_config.read(ETC / "agent.toml")
+    config = agent_config.read(ETC / "agent.toml", {}, {})
     assert (config.host, config.vtep, config.controllers) == ("h1", "192.0.2.1", ("192.0.2.9:7443",))
     text = (ETC / "agent.toml").read_text(encoding="utf-8")
     for name in AgentConfig.__struct_fields__:

@@ -16,12 +16,12 @@ from pathlib import Path
 import msgspec
 
 from triptych.agent.contract import Batch, Programmed
-from triptych.agent.logs import configure
 from triptych.agent.sync import HeldScopes, SyncClient, Tls
 from triptych.agent.sync.held import Merged
 from triptych.bench.control.orders import Order, Said
 from triptych.core.compile.scopes import Scope
 from triptych.core.tables import Delta, merge_deltas
+from triptych.daemon.logs import configure
 from triptych.wire.messages import Action, Report, ScopeState, ScopeUpdate
 
 

@@ -1,4 +1,4 @@
-"""Structured logs on stderr: one line an event, with the id of the request that it belongs to.
+"""Structured logs on stderr: one line an event, with what belongs to it (a request's id, say).
 
 Tracebacks are without the values of variables: there are tokens among them.
 """
@@ -9,6 +9,9 @@ import logging
 import sys
 
 import structlog
+
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("json", "text")
 
 
 def configure(level: str, form: str) -> None:

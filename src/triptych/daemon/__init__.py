@@ -1,0 +1,1 @@
+"""What both daemons need before they begin: settings from file, environment and flags, and logs."""
