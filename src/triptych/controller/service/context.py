@@ -7,12 +7,12 @@ number depends on what the change refers to and collides with, never on the netw
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from triptych.controller.mirror import Mirror
-from triptych.controller.mirror.owners import ip_number
-from triptych.controller.service.references import reference_names, references
+from triptych.controller.mirror.owners import Members, ip_number
 from triptych.core.addresses import IP
 from triptych.core.compile.lookup import Id
 from triptych.core.model import Key, Kind, Object, Router, Segment, StaticRoute
@@ -25,6 +25,7 @@ from triptych.core.model.declarations import (
     DeclaredRouter,
     DeclaredSegment,
 )
+from triptych.core.model.references import reference_names, references
 
 _K = TypeVar("_K")
 
@@ -33,14 +34,22 @@ def context_of(mirror: Mirror, changed: Mapping[Key, Declared]) -> dict[Key, Obj
     """The present objects, besides those that are changed, that the changed ones refer to or collide with."""
     gathering = _Gathering(mirror, changed)
     seen: set[object] = set()
+    ports: dict[Id, list[DeclaredPort]] = defaultdict(list)
     for key, item in changed.items():
         # Of many ports in one segment and on one host, one is looked at.
         names = reference_names(item)
         if names not in seen:
             seen.add(names)
-            for other in references(item):
+            for _, other in references(item):
                 gathering.add(other)
-        for other in _concerns(mirror, item, mirror.find(key), changed):
+        if isinstance(item, DeclaredPort):
+            if item.segment is not None:
+                ports[item.tenant, item.segment].append(item)
+        else:
+            for other in _concerns(mirror, item, mirror.find(key), changed):
+                gathering.add(other)
+    for segment, members in ports.items():
+        for other in _port_owners(mirror.owners.members(*segment), members):
             gathering.add(other)
     return gathering.found
 
@@ -76,7 +85,7 @@ class _Gathering:
         if item is None:
             return
         self.found[key] = item
-        for other in references(item):
+        for _, other in references(item):
             self.add(other)
         if isinstance(item, StaticRoute):
             router = Key(Kind.ROUTER, item.tenant, item.router)
@@ -86,8 +95,6 @@ class _Gathering:
 
 def _concerns(mirror: Mirror, item: Declared, old: Object | None, changed: Mapping[Key, Declared]) -> Iterator[Key]:
     match item:
-        case DeclaredPort():
-            yield from _port(mirror, item)
         case DeclaredSegment():
             yield from _owner(Kind.SEGMENT, mirror.owners.vnis.owners, item.vni)
             if is_rearranged(item, old):
@@ -123,13 +130,14 @@ def _owner(kind: Kind, owners: Mapping[_K, Id], what: _K | None) -> Iterator[Key
         yield Key(kind, *found)
 
 
-def _port(mirror: Mirror, port: DeclaredPort) -> Iterator[Key]:
-    if port.segment is None:
+def _port_owners(members: Members, ports: Iterable[DeclaredPort]) -> Iterator[Key]:
+    """Who has what some ports of one segment say that they have."""
+    if not members.macs:
         return
-    members = mirror.owners.members(port.tenant, port.segment)
-    yield from _owner(Kind.PORT, members.macs, port.mac)
-    for ip in port.ips or ():
-        yield from _owner(Kind.PORT, members.ips, ip_number(ip))
+    for port in ports:
+        owners = [members.macs.get(port.mac)] if port.mac is not None else []
+        owners += [members.ips.get(ip_number(ip)) for ip in port.ips or ()]
+        yield from (Key(Kind.PORT, *owner) for owner in owners if owner is not None)
 
 
 def _neighbourhood(mirror: Mirror, segment: DeclaredSegment, old: Object | None) -> Iterator[Key]:

@@ -13,13 +13,14 @@ from triptych.controller.mirror import Mirror
 from triptych.controller.service.change import ChangeSet, Step
 from triptych.controller.service.context import context_of, segments_with_hops
 from triptych.controller.service.elsewhere import PresentOwners
-from triptych.controller.service.references import reference_names, references, refuse_if_referenced
+from triptych.controller.service.references import refuse_if_referenced
 from triptych.core.model import Declarations, Document, Key, Kind, Network, Object, Segment, StaticRoute, resolve
 from triptych.core.model.check import check
 from triptych.core.model.declarations import Declared
 from triptych.core.model.declare import declare
 from triptych.core.model.faults import Faults
 from triptych.core.model.parse import read
+from triptych.core.model.references import reference_names, references
 from triptych.errors import DocumentError, NotFoundError
 
 
@@ -28,17 +29,19 @@ class Wanted(msgspec.Struct, frozen=True):
 
     declarations: Declarations
     faults: Faults
-
-    @property
-    def keys(self) -> list[Key]:
-        """The objects that are spoken of."""
-        return [item.key for kind in Kind for item in self.declarations.of(kind)]
+    objects: Mapping[Key, Declared]
+    """By identity; of those that are declared twice, the first."""
 
 
 def wanted(documents: Iterable[Document]) -> Wanted:
     """Read documents; nothing of the network is needed for it."""
     faults = Faults()
-    return Wanted(read(documents, faults), faults)
+    declarations = read(documents, faults)
+    objects: dict[Key, Declared] = {}
+    for kind in Kind:
+        for item in declarations.of(kind):
+            objects.setdefault(item.key, item)
+    return Wanted(declarations, faults, objects)
 
 
 def decide(mirror: Mirror, asked: Wanted, reserved: Collection[bytes] = (), skip: int = 0) -> ChangeSet:
@@ -47,9 +50,7 @@ def decide(mirror: Mirror, asked: Wanted, reserved: Collection[bytes] = (), skip
     `reserved` are claims that others are about to commit, `skip` is how many free numbers
     to leave to others.
     """
-    changed: dict[Key, Declared] = {}
-    for kind in Kind:
-        changed |= {item.key: item for item in reversed(asked.declarations.of(kind))}
+    changed = asked.objects
     context = context_of(mirror, changed)
     merged = _merged(asked.declarations, context.values())
     faults = asked.faults or Faults()
@@ -59,7 +60,8 @@ def decide(mirror: Mirror, asked: Wanted, reserved: Collection[bytes] = (), skip
     former = {key: item for key in changed if (item := mirror.find(key)) is not None}
     elsewhere = PresentOwners(mirror.owners, former.values(), reserved, skip)
     resolved = resolve(merged, Network(former.values()), elsewhere).objects
-    steps = {key: Step(former.get(key), resolved[key], mirror.revisions.get(key, 0)) for key in changed}
+    revisions = mirror.revisions
+    steps = {key: Step(former.get(key), resolved[key], revisions.get(key, 0)) for key in changed}
     return ChangeSet(mirror.revision, steps, _basis(mirror, steps))
 
 
@@ -90,10 +92,11 @@ def _merged(declarations: Declarations, context: Iterable[Object]) -> Declaratio
 def _basis(mirror: Mirror, steps: Mapping[Key, Step]) -> dict[Key, int]:
     """Objects outside of the change that it was checked against, each with its revision."""
     basis: dict[Key, int] = {}
+    revisions = mirror.revisions
 
     def rest_on(key: Key) -> None:
-        if key not in steps and key not in basis and key in mirror.revisions:
-            basis[key] = mirror.revisions[key]
+        if key not in steps and key in revisions:
+            basis[key] = revisions[key]
 
     seen: set[object] = set()
     for step in steps.values():
@@ -104,7 +107,7 @@ def _basis(mirror: Mirror, steps: Mapping[Key, Step]) -> dict[Key, int]:
         if names in seen and not isinstance(step.new, StaticRoute):
             continue
         seen.add(names)
-        for key in references(step.new):
+        for _, key in references(step.new):
             # A tenant cannot go while it has segments and routers, on which the others rest.
             if key.kind is not Kind.TENANT or step.new.key.kind in (Kind.SEGMENT, Kind.ROUTER):
                 rest_on(key)

@@ -1,38 +1,16 @@
-"""Which objects refer to which: what a change rests on, and who is in the way of a deletion."""
+"""Who refers to an object, and so is in the way of its deletion."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
 
 from triptych.controller.mirror import Mirror
 from triptych.core.compile.declared import Declared
-from triptych.core.model import Key, Kind, Object
-from triptych.core.model.declarations import Declared as Declaration
+from triptych.core.model import Key, Kind
 from triptych.errors import ReferencedError
 
-_FIELDS: Mapping[str, Kind] = {
-    "tenant": Kind.TENANT,
-    "router": Kind.ROUTER,
-    "segment": Kind.SEGMENT,
-    "host": Kind.HOST,
-    "migrate_to": Kind.HOST,
-}
 _NAMED = 5
-
-
-def reference_names(item: Object | Declaration) -> tuple[object, ...]:
-    """What `references` depends on: objects with equal ones refer to the same."""
-    return (item.__class__, *(getattr(item, field, None) for field in _FIELDS))
-
-
-def references(item: Object | Declaration) -> Iterator[Key]:
-    """The objects that an object names."""
-    tenant = getattr(item, "tenant", "")
-    for field, kind in _FIELDS.items():
-        name = getattr(item, field, None)
-        if name is not None:
-            yield Key(kind, "" if kind in (Kind.TENANT, Kind.HOST) else tenant, name)
 
 
 def referrers(declared: Declared, key: Key) -> Iterator[Key]:

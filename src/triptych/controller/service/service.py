@@ -127,7 +127,7 @@ class Service:
     ) -> Plan:
         """What applying some documents would change: objects, and the rows of every host; see `plan.plan`."""
         asked = await _read(documents)
-        require_write(caller.actor, asked.keys)
+        require_write(caller.actor, asked.objects)
         return plan(self.mirror, decide(self.mirror, asked), host=host, limit=rows)
 
     async def migrate(self, key: Key, to: str | None, caller: Caller, *, wait: float | None = None) -> Outcome:
@@ -184,7 +184,7 @@ class Service:
         self, asked: Wanted, caller: Caller, action: str, expect: Expect | None, wait: float | None
     ) -> Outcome:
         require(caller.actor, Role.OPERATOR)
-        keys = asked.keys
+        keys = asked.objects
         require_write(caller.actor, keys)
 
         def decision(reserved: Collection[bytes], skip: int) -> ChangeSet:

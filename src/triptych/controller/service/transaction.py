@@ -17,11 +17,11 @@ import msgspec
 
 from triptych.controller.service.change import ChangeSet, Step
 from triptych.controller.service.keys import FAMILY_GUARD, claims_of, guard_key, prefix_claim
-from triptych.controller.service.references import reference_names, references
 from triptych.core.compile.declared import Declared
 from triptych.core.model import Host, Key, Kind, Object, Port, Router, Segment, StaticRoute
 from triptych.core.model.codec import encode_object
 from triptych.core.model.keys import object_key
+from triptych.core.model.references import reference_names, references
 from triptych.stores.base import Absent, Condition, Entry, Put, Txn, Unchanged, ValueIs
 
 _BUMPED = b"1"
@@ -56,11 +56,11 @@ def guards_of(change: ChangeSet, declared: Declared) -> Guards:
 
 def _depends_anew(step: Step) -> Iterator[Key]:
     """What an object begins to refer to; and its segment when a port's addresses, its router when a segment changes."""
-    before = set(references(step.old)) if step.old is not None and step.new is not None else set()
+    before = {key for _, key in references(step.old)} if step.old is not None and step.new is not None else set()
     item = step.new if step.new is not None else step.old
     assert item is not None
     if step.new is not None:
-        yield from (key for key in references(item) if key not in before)
+        yield from (key for _, key in references(item) if key not in before)
     match item:
         case Port() if isinstance(step.old, Port) and isinstance(step.new, Port):
             if step.old.mac != step.new.mac or step.old.ips != step.new.ips:

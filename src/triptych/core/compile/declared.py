@@ -14,7 +14,7 @@ dangle for a moment, and is whole again when its target arrives.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from triptych.core.addresses import IP
 from triptych.core.compile.lookup import Hops, Id, Subnets
@@ -56,6 +56,7 @@ class Declared:
         self.routes: dict[Id, StaticRoute] = {}
         self.l2_gateways: dict[Id, L2Gateway] = {}
         self.tenants: dict[Id, Tenant] = {}
+        self._of_kind: dict[Kind, dict[Id, Any]] = {kind: getattr(self, kind.value) for kind in Kind}
         self.ports_of_segment: Group[Id, Id] = {}
         self.ports_of_host: Group[str, Id] = {}
         self.gateways_of_segment: Group[Id, Id] = {}
@@ -73,7 +74,9 @@ class Declared:
 
     def get(self, key: Key) -> Object | None:
         """The object of that identity, or None."""
-        return self._objects(key.kind).get((key.tenant, key.name))
+        kind, tenant, name = key
+        found: Object | None = self._of_kind[kind].get((tenant, name))
+        return found
 
     def put(self, item: Object) -> None:
         """Declare an object that is not there (see `delete` for one that is)."""
@@ -99,7 +102,7 @@ class Declared:
     def delete(self, item: Object) -> None:
         """Take back an object that is there, exactly as it was put."""
         key = item.key
-        del self._objects(key.kind)[key.tenant, key.name]
+        del self._of_kind[key.kind][key.tenant, key.name]
         match item:
             case Port():
                 self._delete_port(item)
@@ -119,9 +122,6 @@ class Declared:
         subnets = self.subnets.get(router)
         found = subnets.find(address) if subnets else None
         return self.segments.get(found) if found else None
-
-    def _objects(self, kind: Kind) -> dict[Id, Object]:
-        return getattr(self, kind.value)  # type: ignore[no-any-return]
 
     def _put_port(self, port: Port) -> None:
         name, segment = (port.tenant, port.name), (port.tenant, port.segment)

@@ -13,24 +13,17 @@ from triptych.core.model.check_addresses import check_ports, check_subnets
 from triptych.core.model.check_routes import check_routes
 from triptych.core.model.declarations import Declarations, Declared, DeclaredHost
 from triptych.core.model.faults import Faults
-from triptych.core.model.nouns import Key, Kind
+from triptych.core.model.nouns import Key
+from triptych.core.model.references import reference_names, references
 from triptych.core.model.world import World
 
 _T = TypeVar("_T", bound=Declared)
-_TARGETS = {
-    "tenant": Kind.TENANT,
-    "router": Kind.ROUTER,
-    "segment": Kind.SEGMENT,
-    "host": Kind.HOST,
-    "migrate_to": Kind.HOST,
-}
 
 
 def check(declarations: Declarations, faults: Faults) -> None:
     """Record everything that is wrong between the objects."""
     world = World(declarations, faults)
-    for item in world.objects.values():
-        _check_names(item, world)
+    _check_names(world)
     _unique(world.hosts, ("underlay",), world, "give every host its own underlay address")
     _unique(world.hosts, ("id",), world, "give every host its own id, or leave it out")
     _unique(world.routers, ("id",), world, "give every router its own id, or leave it out")
@@ -42,21 +35,28 @@ def check(declarations: Declarations, faults: Faults) -> None:
     check_routes(world)
 
 
-def _check_names(item: Declared, world: World) -> None:
-    for field, kind in _TARGETS.items():
-        name = getattr(item, field, None)
-        if name is None or kind in world.incomplete:
+def _check_names(world: World) -> None:
+    right: set[object] = set()
+    for item in world.objects.values():
+        # Of many ports in one segment and on one host, one is looked at.
+        names = reference_names(item)
+        if names in right:
             continue
-        tenant = "" if kind in (Kind.TENANT, Kind.HOST) else getattr(item, "tenant", "")
-        target = Key(kind, tenant, name)
-        if target in world.objects:
-            continue
-        meant = world.faults.closest(name, world.names[kind, tenant])
-        owner = f" of tenant {tenant}" if tenant else ""
-        remedy = f"did you mean {meant!r}?" if meant else f"add it to {kind.value}{owner}, or correct the name"
-        world.faults.add(
-            item.key, item.origin, (field,), name, f"is not a declared {kind.singular}", remedy, cause=target
-        )
+        wrong = [found for found in references(item) if found.key not in world.objects]
+        for field, target in wrong:
+            if target.kind not in world.incomplete:
+                _unknown_name(item, field, target, world)
+        if not wrong:
+            right.add(names)
+
+
+def _unknown_name(item: Declared, field: str, target: Key, world: World) -> None:
+    kind, tenant, name = target
+    meant = world.faults.closest(name, world.names[kind, tenant])
+    owner = f" of tenant {tenant}" if tenant else ""
+    remedy = f"did you mean {meant!r}?" if meant else f"add it to {kind.value}{owner}, or correct the name"
+    problem = f"is not a declared {kind.singular}"
+    world.faults.add(item.key, item.origin, (field,), name, problem, remedy, cause=target)
 
 
 def _unique(items: Iterable[_T], fields: tuple[str, ...], world: World, remedy: str) -> None:

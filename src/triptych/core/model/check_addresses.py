@@ -52,6 +52,7 @@ class _Members:
     """What a segment holds already: who has which MAC and which IP, and its subnets for lookup."""
 
     def __init__(self, segment: DeclaredSegment, world: World) -> None:
+        self.segment = segment
         router = world.router(segment.tenant, segment.router)
         self.macs: dict[Mac, Declared | str] = {}
         if router is not None and router.mac is not None:
@@ -67,35 +68,37 @@ class _Members:
 
 def check_ports(world: World) -> None:
     """Record MACs and IPs that two ports of a segment share, and IPs that the segment's subnets do not offer."""
-    members: dict[Key, _Members] = {}
+    members: dict[tuple[str, str | None], _Members | None] = {}
     for port in world.ports:
         if port.migrate_to is not None and port.host is None and "host" not in port.origin.refused:
             problem = "has no host to come from"
             remedy = "give its present host as host, or give this one as host instead"
             world.faults.add(port.key, port.origin, ("migrate_to",), port.migrate_to, problem, remedy)
-        segment = world.segment(port.tenant, port.segment)
-        if segment is None:
-            continue
-        held = members.get(segment.key)
+        place = port.tenant, port.segment
+        if place not in members:
+            segment = world.segment(*place)
+            members[place] = _Members(segment, world) if segment is not None else None
+        held = members[place]
         if held is None:
-            held = members[segment.key] = _Members(segment, world)
+            continue
         if port.mac is not None:
-            _take_mac(port, port.mac, segment, held, world)
+            _take_mac(port, port.mac, held, world)
         for number, ip in enumerate(port.ips or ()):
-            _take_ip(port, number, ip, segment, held, world)
+            _take_ip(port, number, ip, held, world)
 
 
-def _take_mac(port: DeclaredPort, mac: Mac, segment: DeclaredSegment, held: _Members, world: World) -> None:
+def _take_mac(port: DeclaredPort, mac: Mac, held: _Members, world: World) -> None:
     owner = held.macs.setdefault(mac, port)
     if owner is not port:
-        problem = f"is also that of {_who(owner)} in {segment.key}"
+        problem = f"is also that of {_who(owner)} in {held.segment.key}"
         world.faults.add(port.key, port.origin, ("mac",), mac, problem, "give another, or leave it out")
 
 
-def _take_ip(port: DeclaredPort, number: int, ip: IP, segment: DeclaredSegment, held: _Members, world: World) -> None:
+def _take_ip(port: DeclaredPort, number: int, ip: IP, held: _Members, world: World) -> None:
     def refuse(problem: str, remedy: str) -> None:
         world.faults.add(port.key, port.origin, ("ips", number), ip, problem, remedy)
 
+    segment = held.segment
     subnet = held.subnets.find(ip)
     owner = held.ips.setdefault(ip, port)
     if owner is not port:

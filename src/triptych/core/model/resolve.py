@@ -58,7 +58,8 @@ def resolve(declarations: Declarations, previous: Network | None = None, elsewhe
     objects += [Tenant(item.name) for item in declarations.tenants]
     objects += routers.values()
     objects += segments
-    objects += resolve_ports(declarations.ports, {item.key: item for item in segments}, routers, before, others, faults)
+    by_name = {(item.tenant, item.name): item for item in segments}
+    objects += resolve_ports(declarations.ports, by_name, routers, before, others, faults)
     objects += [
         StaticRoute(item.tenant, item.router, item.prefix, item.via or (), bool(item.blackhole))
         for item in declarations.routes

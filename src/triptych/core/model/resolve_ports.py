@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Mapping, Sequence
 
 from triptych.core.addresses import IP, Mac
 from triptych.core.model.declarations import DeclaredPort
@@ -13,44 +13,45 @@ from triptych.core.model.pools import AddressPool, Elsewhere, port_mac
 
 
 def resolve_ports(
-    ports: Iterable[DeclaredPort],
-    segments: Mapping[Key, Segment],
+    ports: Sequence[DeclaredPort],
+    segments: Mapping[tuple[str, str], Segment],
     routers: Mapping[Key, Router],
     before: Mapping[Key, Object],
     elsewhere: Elsewhere,
     faults: Faults,
 ) -> list[Port]:
-    """Every port with its MAC and IPs, in document order."""
-    members: dict[Key, list[DeclaredPort]] = defaultdict(list)
-    found: dict[Key, Port | None] = {}
-    for port in ports:
+    """Every port with its MAC and IPs, in document order; `segments` by tenant and name."""
+    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for at, port in enumerate(ports):
         assert port.segment is not None
-        members[Key(Kind.SEGMENT, port.tenant, port.segment)].append(port)
-        found[port.key] = None
-    for key, group in members.items():
-        segment = segments[key]
-        router = routers[Key(Kind.ROUTER, key.tenant, segment.router)] if segment.router is not None else None
-        old: dict[Key, Port] = {}
-        if before:
-            old = {port.key: item for port in group if isinstance(item := before.get(port.key), Port)}
+        groups[port.tenant, port.segment].append(at)
+    found: dict[int, Port] = {}
+    for name, places in groups.items():
+        segment = segments[name]
+        router = routers[Key(Kind.ROUTER, segment.tenant, segment.router)] if segment.router is not None else None
+        group = [ports[at] for at in places]
+        old = [_former(port, before) for port in group]
         macs = _macs(group, router, old, elsewhere.macs(segment.tenant, segment.name), faults)
         ips = _ips(group, segment, old, elsewhere, faults)
-        for port in group:
-            identity = port.key
-            was = old.get(identity)
+        for at, port, was, mac, addresses in zip(places, group, old, macs, ips, strict=True):
             host, migrate_to = _place(port, was)
-            found[identity] = Port(
+            found[at] = Port(
                 tenant=port.tenant,
                 name=port.name,
                 segment=segment.name,
-                mac=macs[identity],
+                mac=mac,
                 host=host,
-                ips=ips[identity],
+                ips=addresses,
                 allowed_addresses=port.allowed_addresses or (),
                 generation=was.generation if was is not None else 0,
                 migrate_to=migrate_to,
             )
-    return [port for port in found.values() if port is not None]
+    return [found[at] for at in range(len(ports))]
+
+
+def _former(port: DeclaredPort, before: Mapping[Key, Object]) -> Port | None:
+    item = before.get(port.key) if before else None
+    return item if isinstance(item, Port) else None
 
 
 def _place(port: DeclaredPort, was: Port | None) -> tuple[str | None, str | None]:
@@ -66,58 +67,65 @@ def _place(port: DeclaredPort, was: Port | None) -> tuple[str | None, str | None
 
 
 def _macs(
-    group: Iterable[DeclaredPort],
+    group: Sequence[DeclaredPort],
     router: Router | None,
-    old: Mapping[Key, Port],
+    old: Sequence[Port | None],
     occupied: Container[Mac],
     faults: Faults,
-) -> dict[Key, Mac]:
-    macs: dict[Key, Mac] = {}
-    taken: set[Mac] = set() if router is None else {router.mac}
-    for port in group:
-        if port.mac is None:
-            continue
-        if router is not None and port.mac == router.mac:
+) -> list[Mac]:
+    """The MAC of each port of a segment: what it says, what it had, or one made of its name."""
+    macs = [port.mac for port in group]
+    taken = {mac for mac in macs if mac is not None}
+    if router is not None:
+        if router.mac in taken:
             remedy = f"give another, or give {router.key} a mac"
-            faults.add(port.key, port.origin, ("mac",), port.mac, f"is also that of {router.key}", remedy)
-        macs[port.key] = port.mac
-        taken.add(port.mac)
-    kept = {port.key: old[port.key].mac for port in group if port.key not in macs and port.key in old}
-    for key, mac in kept.items():
-        if mac not in taken and mac not in occupied:
-            macs[key] = mac
-            taken.add(mac)
-    for port in group:
-        if port.key not in macs:
-            mac = macs[port.key] = port_mac(port.tenant, port.name, taken, occupied)
-            taken.add(mac)
-    return macs
+            for port in group:
+                if port.mac == router.mac:
+                    faults.add(port.key, port.origin, ("mac",), port.mac, f"is also that of {router.key}", remedy)
+        taken.add(router.mac)
+    for at, was in enumerate(old):
+        if was is not None and macs[at] is None and was.mac not in taken and was.mac not in occupied:
+            macs[at] = was.mac
+            taken.add(was.mac)
+    result = []
+    for port, mac in zip(group, macs, strict=True):
+        chosen = mac if mac is not None else port_mac(port.tenant, port.name, taken, occupied)
+        taken.add(chosen)
+        result.append(chosen)
+    return result
 
 
 def _ips(
-    group: list[DeclaredPort], segment: Segment, old: Mapping[Key, Port], elsewhere: Elsewhere, faults: Faults
-) -> dict[Key, tuple[IP, ...]]:
-    said = [ip for port in group for ip in port.ips or ()]
+    group: Sequence[DeclaredPort],
+    segment: Segment,
+    old: Sequence[Port | None],
+    elsewhere: Elsewhere,
+    faults: Faults,
+) -> list[tuple[IP, ...]]:
+    """The addresses of each port of a segment; one of every subnet for those that say nothing."""
+    given = [port.ips or () for port in group]
+    waiting = [at for at, port in enumerate(group) if port.ips is None]
+    if not waiting:
+        return given
+    said = [ip for ips in given for ip in ips]
     gateways = [subnet.gateway for subnet in segment.subnets if subnet.gateway is not None]
-    waiting = [port for port in group if port.ips is None]
-    given: dict[Key, list[IP]] = {port.key: list(port.ips or ()) for port in group}
     for subnet in segment.subnets:
-        if not waiting:
-            break
         occupied = elsewhere.offsets(segment.tenant, segment.name, subnet.cidr)
         pool = AddressPool(subnet.cidr, [*gateways, *said], occupied)
-        kept: dict[Key, IP] = {}
-        for port in waiting:
-            for ip in old[port.key].ips if port.key in old else ():
+        kept: dict[int, IP] = {}
+        for at in waiting:
+            was = old[at]
+            for ip in was.ips if was is not None else ():
                 if pool.claim(ip):
-                    kept[port.key] = ip
+                    kept[at] = ip
                     break
-        for port in waiting:
-            chosen = kept.get(port.key) or pool.lowest()
+        for at in waiting:
+            chosen = kept.get(at) or pool.lowest()
             if chosen is None:
+                port = group[at]
                 problem = f"cannot be allocated, no address of {subnet.cidr} is free"
                 remedy = f"give {segment.key} a larger subnet, or this port ips of its own"
                 faults.add(port.key, port.origin, ("ips",), "", problem, remedy, cause=(segment.key, subnet.cidr))
             else:
-                given[port.key].append(chosen)
-    return {key: tuple(ips) for key, ips in given.items()}
+                given[at] = (*given[at], chosen)
+    return given

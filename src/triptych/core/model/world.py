@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import TypeVar
 
 from triptych.core.model.declarations import (
@@ -37,9 +38,6 @@ class World:
         self.ports: list[DeclaredPort] = self._once(declarations.ports)
         self.routes: list[DeclaredRoute] = self._once(declarations.routes)
         self.l2_gateways: list[DeclaredL2Gateway] = self._once(declarations.l2_gateways)
-        self.names: dict[tuple[Kind, str], list[str]] = defaultdict(list)
-        for key in self.objects:
-            self.names[key.kind, key.tenant].append(key.name)
         self.subnets_known = Kind.SEGMENT not in self.incomplete and not any(
             segment.origin.refused & {"subnets", "router"} for segment in self.segments
         )
@@ -48,15 +46,24 @@ class World:
             if segment.router is not None:
                 self.segments_of[Key(Kind.ROUTER, segment.tenant, segment.router)].append(segment)
 
+    @cached_property
+    def names(self) -> Mapping[tuple[Kind, str], list[str]]:
+        """What is declared, by kind and tenant: for hints, which most documents never need."""
+        found: dict[tuple[Kind, str], list[str]] = defaultdict(list)
+        for kind, tenant, name in self.objects:
+            found[kind, tenant].append(name)
+        return found
+
     def _once(self, items: Iterable[_T]) -> list[_T]:
         kept = []
         for item in items:
-            first = self.objects.setdefault(item.key, item)
+            key = item.key
+            first = self.objects.setdefault(key, item)
             if first is item:
                 kept.append(item)
             else:
                 remedy = f"keep one; the first is at {first.origin.place}"
-                self.faults.add(item.key, item.origin, (), "", "is declared twice", remedy)
+                self.faults.add(key, item.origin, (), "", "is declared twice", remedy)
         return kept
 
     def segment(self, tenant: str, name: str | None) -> DeclaredSegment | None:
