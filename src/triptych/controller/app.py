@@ -90,7 +90,7 @@ async def open_store(config: ControllerConfig) -> Store:
         except OSError as error:
             raise EnvironmentError_(f"store {config.store!r}: {error.strerror}: {path.parent}") from error
         return await SqliteStore.open(path)
-    from triptych.stores.etcd import MAX_BYTES, Access, EtcdStore
+    from triptych.stores.etcd import Access, EtcdStore
 
     secure = config.etcd.authority is not None
     endpoints = [f"{'https' if secure else 'http'}://{part}" for part in rest.removeprefix("//").split(",")]
@@ -102,9 +102,7 @@ async def open_store(config: ControllerConfig) -> Store:
         user=files.user,
         password=_text(files.password_file).strip() if files.password_file is not None else "",
     )
-    return await EtcdStore.open(
-        endpoints, access=access, max_transaction_bytes=files.max_transaction_bytes or MAX_BYTES
-    )
+    return await EtcdStore.open(endpoints, access=access)
 
 
 def make_southbound(publisher: Publisher, service: Service, revocations: RevocationBook) -> Southbound:

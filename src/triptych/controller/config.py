@@ -40,9 +40,6 @@ class Etcd(msgspec.Struct, frozen=True):
     key: Annotated[Path | None, Meta(description="The key of the client certificate, PEM.")] = None
     user: Annotated[str, Meta(description="Who the controller is to etcd.")] = ""
     password_file: Annotated[Path | None, Meta(description="A file with that user's password.")] = None
-    max_transaction_bytes: Annotated[
-        int, Meta(description="May be raised with etcd's own --max-request-bytes; 0: etcd's default.")
-    ] = 0
 
 
 class ControllerConfig(msgspec.Struct, frozen=True, kw_only=True):

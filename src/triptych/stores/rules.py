@@ -21,6 +21,14 @@ def weigh(txn: Txn) -> int:
     return weight
 
 
+def heaviest(txn: Txn) -> int:
+    """What the heaviest of the operations weighs."""
+    weights = [len(put.key) + len(put.value) for put in txn.puts] + [len(key) for key in txn.deletes]
+    for condition in txn.conditions:
+        weights.append(len(condition.key) + (len(condition.value) if isinstance(condition, ValueIs) else 0))
+    return OP_WEIGHT + max(weights, default=0)
+
+
 def check(txn: Txn, limit: int) -> None:
     """Refuse what no store may be given; ValueError and TransactionTooLargeError as `Store.commit` says."""
     written = [put.key for put in txn.puts] + list(txn.deletes)

@@ -16,8 +16,8 @@ from tests.contract.stores.etcd_server import EtcdServer
 from tests.contract.stores.relay import Relay
 from tests.contract.stores.test_transactions import done, put
 from tests.contract.stores.test_watch import take
-from triptych.errors import InputError, OutcomeUnknownError, StoreError, StoreUnavailableError, TransactionTooLargeError
-from triptych.stores.base import Absent, Conflict, Entry, Event, Events, Failure, Put, Snapshot, Txn
+from triptych.errors import InputError, OutcomeUnknownError, StoreError, StoreUnavailableError
+from triptych.stores.base import Absent, Conflict, Entry, Event, Events, Failure, Put, Snapshot, Txn, list_all
 from triptych.stores.etcd import Access, EtcdStore
 from triptych.stores.etcd.access import channel
 
@@ -183,14 +183,16 @@ async def test_two_controllers_hammer_one_store(etcd: EtcdServer) -> None:
             assert {conflict.failures for conflict in lost} == {(Failure(Absent(claim), entry),)}
 
 
-async def test_etcd_takes_less_than_we_thought(tmp_path: Path) -> None:
-    """A transaction above the limit that the operator gave etcd is the same error as above our own."""
+async def test_etcd_takes_less_than_it_should(tmp_path: Path) -> None:
+    """An etcd that was given a lower limit is named with it, for small commits and large ones; nothing happens."""
     server = EtcdServer(tmp_path, "--max-request-bytes=10000")
     try:
         async with await EtcdStore.open([server.endpoint]) as store:
-            with pytest.raises(TransactionTooLargeError, match="raise --max-request-bytes of etcd"):
-                await store.commit(put(b"a", b"v" * 20_000))
-            assert await store.get(b"a") is None
+            small, large = put(b"a", b"v" * 20_000), Txn(puts=tuple(Put(b"%d" % n, b"v" * 9_000) for n in range(200)))
+            for txn in (small, large):
+                with pytest.raises(StoreError, match="its --max-request-bytes has to be the default"):
+                    await store.commit(txn)
+            assert (await list_all(store, b"")).entries == ()
     finally:
         server.stop()
 

@@ -47,7 +47,7 @@ def test_the_controller_s_file_is_right() -> None:
     assert (config.listen, config.southbound) == ("[::]:8443", "[::]:7443")
     text = (ETC / "controller.toml").read_text(encoding="utf-8")
     for name in (*ControllerConfig.__struct_fields__, *Etcd.__struct_fields__):
-        assert re.search(rf"^(# )?\[?{name}\b", text, re.MULTILINE) or name == "max_transaction_bytes", name
+        assert re.search(rf"^(# )?\[?{name}\b", text, re.MULTILINE), name
 
 
 def test_the_agent_s_file_is_right() -> None:

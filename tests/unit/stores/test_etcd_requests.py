@@ -9,8 +9,22 @@ from hypothesis import strategies as st
 
 from tests.examples import share
 from triptych.stores.base import Absent, Exists, Put, Txn, Unchanged, ValueIs
-from triptych.stores.etcd.requests import MAX_OPS, is_flat, transaction
-from triptych.stores.etcd.store import MAX_BYTES, NAMESPACE
+from triptych.stores.etcd.layout import Layout
+from triptych.stores.etcd.requests import (
+    MAX_OPS,
+    MAX_REQUEST,
+    changed_at,
+    chunks,
+    delete,
+    is_flat,
+    is_there,
+    read,
+    staging,
+    transaction,
+    wrapped,
+)
+from triptych.stores.etcd.spans import Spans
+from triptych.stores.etcd.store import NAMESPACE
 from triptych.stores.rules import weigh
 
 KEYS = st.binary(min_size=1, max_size=40)
@@ -21,6 +35,12 @@ CONDITIONS = st.one_of(
     st.builds(ValueIs, KEYS, st.binary(max_size=300)),
 )
 PUTS = st.builds(Put, KEYS, st.binary(max_size=300), st.integers(0, 2**63 - 1))
+
+
+COUNTS = st.integers(1, 9_000)
+LAYOUT = Layout(NAMESPACE)
+LIMIT = 1_572_864
+"""etcd's `--max-request-bytes` when nobody changed it."""
 
 
 def nesting(request: Any) -> int:
@@ -44,7 +64,7 @@ def leaves(request: Any) -> list[Any]:
 def test_never_larger_than_weighed(conditions: list[Any], puts: list[Put], times: int) -> None:
     """The bytes that are sent, above a fixed head, are never more than the transaction weighs."""
     txn = Txn(tuple(conditions * times), tuple(puts * times), tuple(put.key for put in puts))
-    assert transaction(txn, NAMESPACE).ByteSize() <= weigh(txn) + (1_572_864 - MAX_BYTES)
+    assert transaction(txn, LAYOUT, Spans()).ByteSize() <= weigh(txn) + (LIMIT - MAX_REQUEST)
 
 
 @share(0.4)
@@ -53,11 +73,34 @@ def test_any_number_of_operations_fits(conditions: int, writes: int) -> None:
     """Whatever the number of operations, etcd counts at most 128 of them, and all are there in their order."""
     keys = [b"%d" % number for number in range(writes)]
     txn = Txn((Absent(b"c"),) * conditions, tuple(Put(key, b"") for key in keys[::2]), tuple(keys[1::2]))
-    request = transaction(txn, NAMESPACE)
+    request = transaction(txn, LAYOUT, Spans())
     assert nesting(request) <= MAX_OPS
-    assert is_flat(request) == (max(conditions, writes) <= MAX_OPS)
+    assert is_flat(request) == (max(conditions + 2, writes) <= MAX_OPS)
     done = leaves(request)
     assert [op.request_put.key for op in done if op.HasField("request_put")] == [NAMESPACE + key for key in keys[::2]]
     assert [op.request_delete_range.key for op in done if op.HasField("request_delete_range")] == [
         NAMESPACE + key for key in keys[1::2]
     ]
+
+
+@share(0.4)
+@given(
+    sizes=st.lists(st.sampled_from([0, 10, 1000, 500_000, MAX_REQUEST - 200]), max_size=6), times=st.integers(1, 9000)
+)
+def test_chunks(sizes: list[int], times: int) -> None:
+    """Chunks hold all that is written, in its order; each fits a request when it is staged, and again when applied."""
+    puts = [Put(b"large/%d" % number, bytes(size)) for number, size in enumerate(sizes)]
+    puts += [Put(b"small/%d" % number, b"v") for number in range(times)]
+    deletes = tuple(b"gone/%d" % number for number in range(times))
+    made = list(chunks(Txn(puts=tuple(puts), deletes=deletes), LAYOUT))
+    key, owner = LAYOUT.chunk("0123456789abcdef", 0), LAYOUT.owner("0123456789abcdef")
+    compares = [changed_at(LAYOUT.gate, 2**62), is_there(key)]
+    done = []
+    for payload in made:
+        request = wrapped(payload, compares, [delete(key)], [read(LAYOUT.gate)])
+        assert request.ByteSize() < staging(key, payload, owner).ByteSize() <= LIMIT
+        assert nesting(request) <= MAX_OPS
+        done += leaves(request)[:-1]
+    assert [op.request_put.key for op in done[: len(puts)]] == [NAMESPACE + put.key for put in puts]
+    assert [op.request_put.value for op in done[: len(puts)]] == [put.value for put in puts]
+    assert [op.request_delete_range.key for op in done[len(puts) :]] == [NAMESPACE + key for key in deletes]

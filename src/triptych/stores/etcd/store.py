@@ -4,30 +4,41 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Self
 
 import grpc
 from aetcd import rpc
 
-from triptych.errors import (
-    LeaseNotFoundError,
-    RevisionGoneError,
-    StoreError,
-    StoreUnavailableError,
-    TransactionTooLargeError,
-)
+from triptych.errors import RevisionGoneError, TransactionTooLargeError
 from triptych.stores.base import Batch, Committed, Conflict, Entry, Failure, Lease, Page, Snapshot, Txn, holds, list_all
+from triptych.stores.etcd import large
 from triptych.stores.etcd.access import Access
+from triptych.stores.etcd.calls import Calls, is_future, is_missing
 from triptych.stores.etcd.connection import Connection
-from triptych.stores.etcd.requests import MAX_OPS, entry, found, is_flat, read, transaction
+from triptych.stores.etcd.layout import Layout, end_of
+from triptych.stores.etcd.reading import Operations, State
+from triptych.stores.etcd.requests import (
+    MAX_OPS,
+    MAX_REQUEST,
+    entry,
+    found,
+    is_flat,
+    leases_of,
+    read,
+    transaction,
+)
+from triptych.stores.etcd.rolling import Roller
 from triptych.stores.etcd.watch import follow
-from triptych.stores.rules import check, check_key, check_ttl, prefix_end, weigh
+from triptych.stores.rules import check, check_key, check_ttl, heaviest, weigh
 
 NAMESPACE = b"/triptych/v1/"
 """Before every key; a cluster may serve others too."""
 
-MAX_BYTES = 1_500_000
-"""Just below etcd's own limit (`--max-request-bytes`, 1.5 MiB by default); `weigh` is never below what is sent."""
+MAX_BYTES = 256 * 1024 * 1024
+"""The largest transaction. Beyond `requests.MAX_REQUEST` one is a large commit; see `large`."""
+
+_READS = MAX_OPS - 2
+"""Keys that are read by one transaction, beside what tells of large commits."""
 
 
 class EtcdStore:
@@ -36,7 +47,10 @@ class EtcdStore:
     def __init__(self, connection: Connection, namespace: bytes, max_transaction_bytes: int) -> None:
         self.max_transaction_bytes = max_transaction_bytes
         self._connection = connection
-        self._namespace = namespace
+        self._calls = Calls(connection)
+        self._layout = Layout(namespace)
+        self._roller = Roller(self._calls, self._layout)
+        self._reader = self._roller.reader
 
     @classmethod
     async def open(
@@ -49,11 +63,14 @@ class EtcdStore:
     ) -> Self:
         """Connect to `https://host:port` endpoints (`http://` on loopback only), and ask once whether they answer.
 
+        `namespace` ends with a slash. What writers that died left half-way is put in order.
         InputError: an endpoint or a file is wrong. StoreUnavailableError: nobody answers.
         """
         store = cls(Connection(endpoints, access or Access()), namespace, max_transaction_bytes)
         try:
-            await store.revision()
+            await store._roller.sweep()
+            if (await store._reader.state()).gate is not None:
+                store._roller.tend()
         except BaseException:
             await store.close()
             raise
@@ -61,11 +78,12 @@ class EtcdStore:
 
     async def identity(self) -> str:
         """The cluster's id, which etcd draws anew when a backup is restored."""
-        return f"{(await self._header()).cluster_id:016x}"
+        response = await self._calls.ask("Range", rpc.RangeRequest(key=self._layout.gate))
+        return f"{response.header.cluster_id:016x}"
 
     async def revision(self) -> int:
         """See `Store.revision`; other users of the cluster move it too."""
-        return int((await self._header()).revision)
+        return (await self._reader.state()).visible
 
     async def get(self, key: bytes) -> Entry | None:
         """See `Store.get`."""
@@ -77,33 +95,52 @@ class EtcdStore:
 
     async def page(self, prefix: bytes, *, limit: int = 1000, after: bytes = b"", revision: int | None = None) -> Page:
         """See `Store.page`."""
-        start = self._namespace + max(prefix, after + b"\0" if after else b"")
-        end = prefix_end(self._namespace + prefix) or b"\0"
-        request = rpc.RangeRequest(key=start or b"\0", range_end=end, limit=limit, revision=revision or 0)
+        start = self._layout.data + max(prefix, after + b"\0" if after else b"")
+        end = end_of(self._layout.data + prefix)
         if revision == 0:
             raise RevisionGoneError(0)  # etcd's first revision is 1; it would take 0 for now
-        if end != b"\0" and start >= end:
+        if start >= end:
             return Page((), await self.revision() if revision is None else revision, None)
-        response = await self._ask("Range", request, revision=revision or 0)
-        entries = tuple(entry(pair, self._namespace) for pair in response.kvs)
-        at = response.header.revision if revision is None else revision
-        return Page(entries, at, entries[-1].key if response.more else None)
+
+        def listing(at: int) -> list[rpc.RequestOp]:
+            request = rpc.RangeRequest(key=start, range_end=end, limit=limit, revision=at)
+            return [rpc.RequestOp(request_range=request)]
+
+        answer = await (self._reader.now(listing) if revision is None else self._reader.past(listing, revision))
+        response = answer.responses[0].response_range
+        entries = tuple(entry(pair, self._layout, answer.spans) for pair in response.kvs)
+        return Page(entries, answer.revision, entries[-1].key if response.more else None)
 
     async def commit(self, txn: Txn) -> Committed | Conflict:
         """See `Store.commit`; answered when a majority of the cluster has it on disk."""
         check(txn, self.max_transaction_bytes)
-        request = transaction(txn, self._namespace)
+        if weigh(txn) <= MAX_REQUEST and (outcome := await self._commit_small(txn)) is not None:
+            return outcome
+        if (most := heaviest(txn)) > MAX_REQUEST:
+            raise TransactionTooLargeError(most, MAX_REQUEST, "in etcd a single value has to be smaller than that")
+        return await large.commit(self._calls, self._layout, self._roller, txn)
+
+    async def _commit_small(self, txn: Txn) -> Committed | Conflict | None:
+        """In one transaction of etcd; None: it is too large for one."""
         while True:
+            spans = self._reader.spans
+            request = transaction(txn, self._layout, spans)
+            if request.ByteSize() > MAX_REQUEST:
+                return None
             try:
                 response = await self._connection.tell("Txn", request)
             except grpc.aio.AioRpcError as error:
-                if not _is_future(error):
-                    await self._refuse_txn(error, txn)
+                if is_missing(error):
+                    await self._calls.refuse_missing(error, leases_of(txn.puts))
+                if not is_future(error):
+                    self._calls.refuse(error, request)
                 revision, current = await self._get_many({condition.key for condition in txn.conditions})
             else:
                 if response.succeeded:
                     return Committed(response.header.revision)
-                revision, current = response.header.revision, found(response.responses, self._namespace)
+                if await self._disturbed(self._reader.learn(response), spans.revision):
+                    continue
+                revision, current = response.header.revision, found(response.responses[2:], self._layout, spans)
             failures = tuple(
                 Failure(condition, current.get(condition.key))
                 for condition in txn.conditions
@@ -113,31 +150,34 @@ class EtcdStore:
             if failures or is_flat(request):
                 return Conflict(revision, failures)
 
+    async def _disturbed(self, state: State, spans: int) -> bool:
+        """Whether a large commit was in the way of a small one; it is so no longer then."""
+        if state.gate is not None:
+            await self._roller.idle()
+        return state.gate is not None or state.spans.revision != spans
+
     async def grant(self, ttl: int) -> Lease:
         """See `Store.grant`; etcd grants at least one and a half election timeouts."""
         check_ttl(ttl)
-        response = await self._ask("LeaseGrant", rpc.LeaseGrantRequest(TTL=ttl))
-        return Lease(response.ID, response.TTL)
+        return await self._calls.grant(ttl)
 
     async def keepalive(self, lease: int) -> Lease:
         """See `Store.keepalive`."""
-        try:
-            response = await self._connection.exchange("LeaseKeepAlive", rpc.LeaseKeepAliveRequest(ID=lease))
-        except grpc.aio.AioRpcError as error:
-            self._refuse(error)
-        if response.TTL <= 0:
-            raise LeaseNotFoundError(lease)
-        return Lease(lease, response.TTL)
+        return await self._calls.keepalive(lease)
 
     async def revoke(self, lease: int) -> None:
         """See `Store.revoke`."""
-        await self._ask("LeaseRevoke", rpc.LeaseRevokeRequest(ID=lease), lease=lease)
+        await self._calls.revoke(lease)
+        if (await self._reader.state()).gate is not None:
+            # While a large commit is applied its keys are still to be seen.
+            await self._roller.idle()
 
     def watch(self, prefix: bytes, after_revision: int) -> AsyncGenerator[Batch, None]:
         """See `Store.watch`."""
         return follow(
             self._connection,
-            self._namespace,
+            self._layout,
+            self._roller,
             prefix,
             after_revision,
             confirm=self._confirm,
@@ -146,11 +186,12 @@ class EtcdStore:
 
     async def compact(self, revision: int) -> None:
         """See `Store.compact`; it is the cluster's history, other users of it included."""
-        await self._ask("Compact", rpc.CompactionRequest(revision=revision), revision=revision)
+        await self._calls.ask("Compact", rpc.CompactionRequest(revision=revision), revision=revision)
 
     async def close(self) -> None:
         """See `Store.close`."""
         await self._connection.close()
+        await self._roller.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -160,24 +201,23 @@ class EtcdStore:
     ) -> None:
         await self.close()
 
-    async def _header(self) -> Any:
-        request = rpc.RangeRequest(key=self._namespace or b"\0", count_only=True)
-        return (await self._ask("Range", request)).header
-
     async def _get_many(self, keys: Collection[bytes]) -> tuple[int, dict[bytes, Entry]]:
         """The revision, and those of the keys that exist at it."""
         for key in keys:
             check_key(key)
-        wanted = [self._namespace + key for key in keys]
+        wanted = [self._layout.data + key for key in keys]
+
+        def reading(start: int) -> Operations:
+            return lambda at: [read(key, revision=at) for key in wanted[start : start + _READS]]
+
         while True:
-            revision = 0
-            entries: dict[bytes, Entry] = {}
+            answer = await self._reader.now(reading(0))
+            entries = found(answer.responses, self._layout, answer.spans)
+            revision = answer.revision
             try:
-                for start in range(0, max(len(wanted), 1), MAX_OPS):
-                    reads = [read(key, revision=revision) for key in wanted[start : start + MAX_OPS]]
-                    response = await self._ask("Txn", rpc.TxnRequest(success=reads), revision=revision)
-                    revision = revision or response.header.revision
-                    entries |= found(response.responses, self._namespace)
+                for start in range(_READS, len(wanted), _READS):
+                    answer = await self._reader.past(reading(start), revision)
+                    entries |= found(answer.responses, self._layout, answer.spans)
             except RevisionGoneError:
                 continue  # compacted between two parts: read all at a newer revision
             return revision, entries
@@ -185,8 +225,9 @@ class EtcdStore:
     async def _confirm(self, revision: int) -> None:
         """RevisionGoneError unless the history after a revision is there. etcd's first revision is 1, of nothing."""
         at = max(revision, 1)
-        request = rpc.RangeRequest(key=self._namespace or b"\0", count_only=True, revision=at)
-        await self._ask("Range", request, revision=at)
+        await self._calls.ask(
+            "Range", rpc.RangeRequest(key=self._layout.gate, count_only=True, revision=at), revision=at
+        )
 
     async def _snapshot(self, prefix: bytes) -> Snapshot:
         while True:
@@ -194,38 +235,3 @@ class EtcdStore:
                 return await list_all(self, prefix)
             except RevisionGoneError:
                 continue  # compacted between two pages
-
-    async def _ask(self, method: str, request: Any, *, revision: int = 0, lease: int = 0) -> Any:
-        try:
-            return await self._connection.ask(method, request)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.OUT_OF_RANGE:
-                raise RevisionGoneError(revision) from error
-            if error.code() is grpc.StatusCode.NOT_FOUND and lease:
-                raise LeaseNotFoundError(lease) from error
-            self._refuse(error)
-
-    async def _refuse_txn(self, error: grpc.aio.AioRpcError, txn: Txn) -> NoReturn:
-        """Say why etcd did not take a transaction."""
-        details = error.details() or ""
-        if "too large" in details or "larger than max" in details:
-            remedy = "raise --max-request-bytes of etcd, or split it into transactions that may each stand alone"
-            raise TransactionTooLargeError(weigh(txn), self.max_transaction_bytes, remedy) from error
-        if error.code() is grpc.StatusCode.NOT_FOUND:
-            for lease in dict.fromkeys(put.lease for put in txn.puts if put.lease):
-                if (await self._ask("LeaseTimeToLive", rpc.LeaseTimeToLiveRequest(ID=lease))).TTL < 0:
-                    raise LeaseNotFoundError(lease) from error
-        self._refuse(error)
-
-    def _refuse(self, error: grpc.aio.AioRpcError) -> NoReturn:
-        details = error.details()
-        if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            message = f"etcd at {self._connection} is full ({details}); compact and defragment it, or raise its quota"
-            raise StoreUnavailableError(message) from error
-        raise StoreError(
-            f"etcd at {self._connection} refused ({details}); check user, password, certificates and its settings"
-        ) from error
-
-
-def _is_future(error: grpc.aio.AioRpcError) -> bool:
-    return error.code() is grpc.StatusCode.OUT_OF_RANGE

@@ -1,9 +1,9 @@
 """One watch: a stream of etcd's, made anew whenever it breaks, as the batches of the contract.
 
 Each watch follows the whole namespace and picks its prefix here: so it learns of every
-revision, and can say how far it has come. Nothing is queued: a response is read when the
-reader wants it, gRPC holds the server back meanwhile, and etcd itself catches a slow
-watch up from its history.
+revision, can say how far it has come, and sees large commits begin and end. Nothing is
+queued: a response is read when the reader wants it, gRPC holds the server back meanwhile,
+and etcd itself catches a slow watch up from its history.
 """
 
 from __future__ import annotations
@@ -11,24 +11,25 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from itertools import groupby
 from typing import Any
 
 import grpc
 from aetcd import rpc
 
 from triptych.errors import RevisionGoneError, StoreUnavailableError
-from triptych.stores.base import Batch, Event, Events, Progress, Snapshot
+from triptych.stores.base import Batch, Progress, Snapshot
+from triptych.stores.etcd.batches import Batches
 from triptych.stores.etcd.connection import Connection, Stream
-from triptych.stores.etcd.requests import entry
-from triptych.stores.rules import prefix_end
+from triptych.stores.etcd.layout import Layout
+from triptych.stores.etcd.rolling import Roller
 
 _log = logging.getLogger(__name__)
 
 
 async def follow(
     connection: Connection,
-    namespace: bytes,
+    layout: Layout,
+    roller: Roller,
     prefix: bytes,
     after: int,
     *,
@@ -40,7 +41,7 @@ async def follow(
     patience = connection.patience()
     while True:
         try:
-            async with aclosing(_stream(connection, namespace, prefix, seen, confirm)) as batches:
+            async with aclosing(_stream(connection, layout, roller, prefix, seen, confirm)) as batches:
                 async for batch in batches:
                     patience.reset()
                     if batch.revision > seen:
@@ -67,19 +68,23 @@ async def follow(
 
 async def _stream(
     connection: Connection,
-    namespace: bytes,
+    layout: Layout,
+    roller: Roller,
     prefix: bytes,
     after: int,
     confirm: Callable[[int], Awaitable[None]],
 ) -> AsyncGenerator[Batch, None]:
     """The batches of one stream; ends when etcd ends it. RevisionGoneError when history is lost."""
+    state = await roller.reader.state()
+    after = state.resume(after)
     request = rpc.WatchCreateRequest(
-        key=namespace or b"\0",
-        range_end=prefix_end(namespace) or b"\0",
+        key=layout.watched,
+        range_end=layout.data_end,
         start_revision=after + 1,
         progress_notify=True,
         fragment=True,
     )
+    batches = Batches(layout, state.spans, prefix)
     async with connection.stream("Watch") as call:
         await call.write(rpc.WatchRequest(create_request=request))
         pending: list[Any] = []
@@ -90,9 +95,13 @@ async def _stream(
             pending += response.events
             if response.fragment:
                 continue
-            for batch in _batches(pending, namespace, prefix):
+            for batch in batches.take(pending):
                 yield batch
             last = pending[-1].kv.mod_revision if pending else response.header.revision
+            if batches.since is not None:
+                # Its writer may be no more.
+                roller.tend()
+                last = batches.since - 1
             if pending or not response.created:
                 yield Progress(last)
             pending = []
@@ -105,27 +114,3 @@ async def _responses(call: Stream) -> AsyncIterator[Any]:
         if response.canceled:
             raise StoreUnavailableError(f"etcd ended a watch: {response.cancel_reason}; see its log")
         yield response
-
-
-def _batches(events: list[Any], namespace: bytes, prefix: bytes) -> list[Events]:
-    """Events grouped by revision, those under the prefix, in the order of keys."""
-    start = namespace + prefix
-    batches = []
-    for revision, group in groupby(events, _revision):
-        own = [_event(event, namespace) for event in group if event.kv.key.startswith(start)]
-        if own:
-            batches.append(Events(revision, tuple(sorted(own, key=_key))))
-    return batches
-
-
-def _event(event: Any, namespace: bytes) -> Event:
-    item = entry(event.kv, namespace)
-    return Event(item.key, None if event.type == rpc.Event.DELETE else item)
-
-
-def _revision(event: Any) -> int:
-    return int(event.kv.mod_revision)
-
-
-def _key(event: Event) -> bytes:
-    return event.key
