@@ -44,12 +44,29 @@ class ScopeImage(NamedTuple):
 
 
 class Saved(msgspec.Struct, frozen=True):
-    """What an earlier life left on disk. `filling`: it died while it put rows back after a reboot."""
+    """What an earlier life left on disk.
+
+    `filling`: it died while it put rows back after a reboot. `settled`: it changed nothing in the
+    data plane after it saved this, so whatever differs there was done by somebody else.
+    """
 
     images: tuple[ScopeImage, ...] = ()
     facts: HostFacts | None = None
     attachments: Mapping[str, str] = msgspec.field(default_factory=dict)
     filling: bool = False
+    settled: bool = False
+
+
+class Marks(Protocol):
+    """What the disk says of the data plane, told before and after it is changed. Never raises."""
+
+    def filling(self, begins: bool) -> None:
+        """It is being filled from the disk, or no longer."""
+        ...
+
+    def settled(self, is_settled: bool) -> None:
+        """It is what the disk says, or about to be changed."""
+        ...
 
 
 class Held(Protocol):

@@ -20,7 +20,7 @@ from triptych.agent.contract import Interfaces, PortStatus, Southbound
 from triptych.agent.local import Attachments, LocalServer
 from triptych.agent.metrics import Measured
 from triptych.agent.reconcile import Audit, Changes, Plane, Reconciler
-from triptych.agent.state import Saver, StateFiles
+from triptych.agent.state import DiskMarks, Saver, StateFiles
 from triptych.agent.state.codec import pack_rows
 from triptych.agent.watch import LinkWatch
 from triptych.client.local.messages import (
@@ -35,7 +35,6 @@ from triptych.client.local.messages import (
 )
 from triptych.core.local import HostConfig
 from triptych.drivers.base import Driver
-from triptych.errors import SavedStateError
 from triptych.wire.messages import Drops, PortPhase, PortState, Report
 
 MakeDriver = Callable[[HostConfig], Driver]
@@ -58,7 +57,7 @@ class Agent:
         self._clock = clock
         self._log = log
         self._files = StateFiles(config.state_dir)
-        plane = Plane(config.plane, make, southbound.held, links.names)
+        plane = Plane(config.plane, make, southbound.held, links.names, DiskMarks(config.state_dir, self._complain))
         self._reconciler = Reconciler(plane, audited=self._tell, changed=self._changed)
         self._rows_saver = Saver(self._save_rows, clock, config.save_seconds, self._complain)
         self._host_saver = Saver(self._save_host, clock, config.save_seconds, self._complain)
@@ -72,11 +71,11 @@ class Agent:
         async with AsyncExitStack() as stack:
             saved = self._files.load(self._complain)
             stack.push_async_callback(self._reconciler.close)
-            beginning = await self._reconciler.open(saved, self._filling)
+            beginning = await self._reconciler.open(saved)
             for item in await self._reconciler.capabilities():
                 self._log.info("data plane", name=item.name, chosen=item.chosen, reason=item.reason)
             rows = sum(len(image.rows) for image in beginning.images)
-            source = "disk" if beginning.from_disk else "data plane"
+            source = "disk" if beginning.from_disk or beginning.compare else "data plane"
             self._log.info("began", host=self._config.host, rows=rows, scopes=len(beginning.images), source=source)
             await self._settle()
             await self._server.start()
@@ -188,18 +187,14 @@ class Agent:
         self._host_saver.mark(changes.host)
 
     async def _save_rows(self) -> None:
-        packed = await self._reconciler.read(pack_rows)
+        packed, changes = await self._reconciler.read(pack_rows)
         await asyncio.to_thread(self._files.save_rows, packed)
+        await self._reconciler.saved(changes)
 
     async def _save_host(self) -> None:
-        facts, attachments = await self._reconciler.facts()
+        facts, attachments, changes = await self._reconciler.facts()
         await asyncio.to_thread(self._files.save_host, facts, attachments)
-
-    def _filling(self, begins: bool) -> None:
-        try:
-            self._files.filling(begins)
-        except SavedStateError as error:
-            self._complain(str(error))
+        await self._reconciler.saved(changes)
 
     def _complain(self, message: str) -> None:
         self._log.error("state", message=message)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 from tests.dataplane.driver.world import ANSWERED, MACS, VNI
 from tests.system.agent.host import AgentHost, Pings, until
-from triptych.core.tables import LOCATIONS, Location
+from triptych.core.tables import LOCATIONS, TABLES, Location
 from triptych.drivers.ebpf.pinned import PinnedPlane
 
 
@@ -59,6 +61,27 @@ def test_a_row_deleted_by_hand_comes_back(host: AgentHost) -> None:
         1,
         [f"missing: {Location.unpack(key, value or b'')}"],
     )
+    assert host.ping() == ANSWERED
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
+def test_rows_deleted_while_no_agent_runs_come_back(host: AgentHost, end: signal.Signals) -> None:
+    """An agent that starts with no controller in reach puts back what somebody deleted meanwhile, and tells."""
+    host.start()
+    host.attach_both()
+    until(lambda: True if (host.directory / "state" / "settled").exists() else None)
+    host.end(end)
+    with PinnedPlane(host.pin_dir, host.host) as plane:
+        before = {table.name: sorted(plane.maps[table.name].items()) for table in TABLES}
+        for key, _ in before[LOCATIONS.name]:
+            plane.maps[LOCATIONS.name].delete(key)
+        assert host.ping() != ANSWERED
+        host.start("down")
+        after = {table.name: sorted(plane.maps[table.name].items()) for table in TABLES}
+    assert after == before
+    status = host.ask(lambda agent: agent.status())
+    lost = sorted(f"missing: {Location.unpack(*row)}" for row in before[LOCATIONS.name])
+    assert (status.connected, status.drift, sorted(status.drifted)) == (False, len(lost), lost)
     assert host.ping() == ANSWERED
 
 

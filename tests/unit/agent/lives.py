@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+import msgspec
+
 from tests.unit.agent.world import LINKS
 from triptych.agent.contract import Saved
 from triptych.agent.reconcile import Plane
@@ -23,7 +25,7 @@ class Lives:
     def __init__(self) -> None:
         self.kernel = FakeKernel(LINKS)
         self.disk = Saved()
-        self.filling: list[bool] = []
+        self.fillings: list[bool] = []
         self.controller = ScriptedController("h1", Network())
         self.plane: Plane | None = None
 
@@ -32,9 +34,13 @@ class Lives:
         self.kernel.held_by = None
         self.controller = ScriptedController("h1", network)
         self.plane = Plane(
-            CONFIG, lambda config: FakeDriver(config, self.kernel), self.controller.held, lambda: self.kernel.links
+            CONFIG,
+            lambda config: FakeDriver(config, self.kernel),
+            self.controller.held,
+            lambda: self.kernel.links,
+            self,
         )
-        return self.plane.open(self.disk, self._fill)
+        return self.plane.open(self.disk)
 
     def hear(self, network: Network | None = None) -> None:
         """The controller says everything; or, with a network, what changes."""
@@ -49,7 +55,8 @@ class Lives:
         """Everything reaches the disk."""
         assert self.plane is not None
         facts, attachments = self.plane.facts()
-        self.disk = Saved(self.plane.images(), facts, attachments)
+        self.disk = Saved(self.plane.images(), facts, attachments, settled=self.disk.settled)
+        self.plane.disk.saved(msgspec.structs.replace(self.plane.disk.changes))
 
     def lived(self, network: Network, attachments: dict[str, str]) -> Lives:
         """One whole life: heard, attached, saved, and ended in peace."""
@@ -71,6 +78,11 @@ class Lives:
         """The rows that the host should have of a network."""
         return ScriptedController("h1", network).rows()
 
-    def _fill(self, begins: bool) -> None:
-        self.filling.append(begins)
-        self.disk = Saved(self.disk.images, self.disk.facts, self.disk.attachments, begins)
+    def filling(self, begins: bool) -> None:
+        """See contract.Marks."""
+        self.fillings.append(begins)
+        self.disk = msgspec.structs.replace(self.disk, filling=begins)
+
+    def settled(self, is_settled: bool) -> None:
+        """See contract.Marks."""
+        self.disk = msgspec.structs.replace(self.disk, settled=is_settled)

@@ -65,7 +65,7 @@ def test_death_while_filling_after_a_reboot(at: int) -> None:
     assert host.begin(LARGE).from_disk
     assert host.kernel.rows == host.rows_for(LARGE)
     assert {name: index for name, (_, index) in host.kernel.ports.items()} == {"acme/web-1": 111, "acme/web-2": 112}
-    assert host.filling == [True, True, False]
+    assert host.fillings == [True, True, False]
 
 
 def test_a_life_in_peace_leaves_nothing_to_write() -> None:
@@ -74,7 +74,7 @@ def test_a_life_in_peace_leaves_nothing_to_write() -> None:
     written, calls = host.kernel.written, dict(host.kernel.calls)
     beginning = host.begin(LARGE)
     host.hear()
-    assert (host.kernel.written, beginning.from_disk, host.filling) == (written, False, [])
+    assert (host.kernel.written, beginning.from_disk, host.fillings) == (written, False, [])
     assert [host.kernel.calls[name] for name in ("attach", "detach")] == [
         calls.get("attach", 0),
         calls.get("detach", 0),
@@ -82,9 +82,43 @@ def test_a_life_in_peace_leaves_nothing_to_write() -> None:
 
 
 def test_known_revisions_survive_a_restart() -> None:
-    """Scopes that are in the data plane as they are on disk keep their revision; one that differs has none."""
+    """After a death before a save, scopes that are as on disk keep their revision; one that differs has none."""
     host = Lives().lived(LARGE, {})
+    host.settled(False)
     table = host.kernel.rows.tables["routes"]
     table.pop(next(iter(table)))
     revisions = {str(image.scope): image.revision for image in host.begin(LARGE).images}
     assert revisions == {"router 1": 0, "segment 10010": 1, "segment 10020": 1}
+
+
+def test_what_happened_while_no_agent_ran_is_put_right() -> None:
+    """Without a controller, rows deleted or changed meanwhile are as on disk again, counted; foreign ones stay."""
+    host = Lives().lived(LARGE, TAPS)
+    wanted = host.kernel.rows.copy()
+    locations, neighbors = (host.kernel.rows.tables[name] for name in ("locations", "neighbors"))
+    (gone, _), (foreign, value) = locations.popitem(), locations.popitem()
+    locations[foreign[:-1] + b"\x7f"] = locations[foreign] = value
+    neighbors[next(iter(neighbors))] = bytes(len(next(iter(neighbors.values()))))
+    host.kernel.vteps = frozenset()
+    assert host.begin(LARGE).compare
+    assert host.plane is not None
+    audit = host.plane.audit()
+    assert audit is not None
+    assert (audit.missing, audit.changed, audit.foreign, audit.kept) == (1, 1, 0, 1)
+    assert host.kernel.rows.tables["locations"].pop(foreign[:-1] + b"\x7f") == value
+    assert gone in host.kernel.rows.tables["locations"]
+    assert host.kernel.rows.tables == wanted.tables
+    assert host.kernel.vteps == {item.underlay for item in LARGE.hosts}
+
+
+def test_a_change_that_was_not_saved_is_not_undone() -> None:
+    """Killed after a change and before its save, the next life keeps the change, whatever the disk says."""
+    host = Lives().lived(LARGE, TAPS)
+    host.begin(LARGE)
+    host.hear()
+    host.hear(SMALL)
+    beginning = host.begin(SMALL)
+    assert host.plane is not None
+    host.plane.audit()
+    assert (beginning.compare, beginning.from_disk) == (False, False)
+    assert host.kernel.rows == host.rows_for(SMALL)

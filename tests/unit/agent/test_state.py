@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.unit.agent.world import LARGE, SMALL, run
 from triptych.agent.contract import HostFacts, Saved, ScopeImage
-from triptych.agent.state import Saver, StateFiles
+from triptych.agent.state import DiskMarks, Saver, StateFiles
 from triptych.agent.state.codec import pack_host, pack_rows, unpack_host, unpack_rows
 from triptych.core.addresses import ip_address
 from triptych.core.compile import compile_network
@@ -95,14 +95,29 @@ def test_files_hold_what_was_saved_last(tmp_path: Path) -> None:
     assert modes == {"state": "0o700", "rows": "0o600"}
 
 
-def test_filling_is_remembered(tmp_path: Path) -> None:
-    """The mark of a data plane that is being filled outlives the process, and goes when it is full."""
-    files = StateFiles(tmp_path)
-    marks = []
-    for begins in (True, False, False):
-        files.filling(begins)
-        marks.append(StateFiles(tmp_path).load(print).filling)
-    assert marks == [True, False, False]
+def test_marks_are_remembered(tmp_path: Path) -> None:
+    """Each mark outlives the process until it is taken away; one that cannot be set is told."""
+    told: list[str] = []
+    marks = DiskMarks(tmp_path, told.append)
+    found = []
+    for set_to in (True, True, False, False):
+        marks.filling(set_to)
+        found.append(StateFiles(tmp_path).load(told.append))
+        marks.settled(set_to)
+        found.append(StateFiles(tmp_path).load(told.append))
+    assert [(saved.filling, saved.settled) for saved in found] == [
+        (True, False),
+        (True, True),
+        (True, True),
+        (True, True),
+        (False, True),
+        (False, False),
+        (False, False),
+        (False, False),
+    ]
+    marks = DiskMarks(tmp_path / "missing", told.append)
+    marks.settled(True)
+    assert told == [f"{tmp_path}/missing/settled cannot be made: No such file or directory"]
 
 
 class Disk:

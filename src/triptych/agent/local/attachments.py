@@ -98,7 +98,7 @@ class Attachments:
         try:
             return await self._claims.attach(port), ""
         except ControllerUnavailableError as error:
-            facts, _ = await self._reconciler.facts()
+            facts, *_ = await self._reconciler.facts()
             if facts is None or all(known.name != port for known in facts.ports):
                 raise InputError(
                     f"port {port}: no controller answers ({error}), and by the last that was heard it is not this"

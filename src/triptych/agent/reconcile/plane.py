@@ -11,8 +11,9 @@ from contextlib import contextmanager
 
 import msgspec
 
-from triptych.agent.contract import Batch, Held, HostFacts, Phase, PortStatus, Programmed, Saved, ScopeImage
+from triptych.agent.contract import Batch, Held, HostFacts, Marks, Phase, PortStatus, Programmed, Saved, ScopeImage
 from triptych.agent.reconcile.begin import Beginning, begin
+from triptych.agent.reconcile.changes import DiskState
 from triptych.agent.reconcile.ports import Attached, Knowledge, Plan, by_name, own_row, plan
 from triptych.agent.reconcile.rows import Audit, RowKeeper
 from triptych.core.local import HostConfig
@@ -23,13 +24,6 @@ from triptych.errors import DataPlaneError, TriptychError
 
 Links = Callable[[], Mapping[str, int]]
 """The indices of the host's interfaces by name, as they are now."""
-
-
-class Changes(msgspec.Struct):
-    """How often what belongs on disk has changed."""
-
-    rows: int = 0
-    host: int = 0
 
 
 class PlaneStatus(msgspec.Struct, frozen=True):
@@ -48,11 +42,14 @@ class PlaneStatus(msgspec.Struct, frozen=True):
 class Plane:
     """Rows, ports and VTEPs of one host. `make` gives a driver, not open, for a configuration."""
 
-    def __init__(self, config: HostConfig, make: Callable[[HostConfig], Driver], held: Held, links: Links) -> None:
+    def __init__(
+        self, config: HostConfig, make: Callable[[HostConfig], Driver], held: Held, links: Links, marks: Marks
+    ) -> None:
         self._config = config
         self._make = make
         self._held = held
         self._links = links
+        self._marks = marks
         self._driver = make(config)
         self._rows = RowKeeper(self._driver, held)
         self._facts: HostFacts | None = None
@@ -64,15 +61,15 @@ class Plane:
         self._asked: dict[str, int] = {}
         self._status: tuple[PortStatus, ...] = ()
         self._errors: dict[str, str] = {}
-        self.changes = Changes()
+        self.disk = DiskState(marks)
 
-    def open(self, saved: Saved, filling: Callable[[bool], None]) -> Beginning:
-        """Adopt the data plane, or fill an empty one from disk; `filling` is told around the latter.
+    def open(self, saved: Saved) -> Beginning:
+        """Adopt the data plane, or fill an empty one from disk.
 
         Raises what the driver raises when it cannot open; nothing is changed then.
         """
         self._driver.open()
-        beginning = begin(self._driver.load(), saved.images, filling=saved.filling)
+        beginning = begin(self._driver.load(), saved.images, filling=saved.filling, settled=saved.settled)
         self._held.restore(beginning.images)
         self._facts = saved.facts
         links = self._links()
@@ -83,12 +80,17 @@ class Plane:
         # A later attach is on disk before the driver hears of it.
         self._attachments.update(saved.attachments)
         self._revision = min((image.revision for image in beginning.images), default=0)
+        self.disk.begin(settled=saved.settled)
         if beginning.from_disk:
-            filling(True)
+            self._marks.filling(True)
             self._rows.apply(beginning.fill)
-            # Only into an empty data plane: an adopted one may know hosts that the disk does not.
             self._set_vteps()
-            filling(False)
+            self._marks.filling(False)
+        elif beginning.compare:
+            self._set_vteps()
+        else:
+            # It may know rows and hosts that the disk does not: those are for the disk, not the other way round.
+            self.disk.change(rows=True)
         self.settle()
         return beginning
 
@@ -99,12 +101,11 @@ class Plane:
     def program(self, batch: Batch) -> Programmed:
         """Merge a batch into what is held and bring the data plane there; refusals are in the answer."""
         delta = batch.merge()
-        self.changes.rows += bool(len(delta))
         facts = batch.facts
+        self.disk.change(rows=bool(len(delta)), host=facts is not None)
         if facts is not None:
             before = self._facts if self._fresh else None
             self._facts, self._fresh = facts, True
-            self.changes.host += 1
             self._configure()
             if before is None or before.vteps != facts.vteps:
                 # Whom to listen to comes before rows that make them talk to us.
@@ -120,14 +121,14 @@ class Plane:
         """Want an interface to be a port, from now on and after every restart."""
         self._attachments[name] = interface
         self._asked[name] = self._links().get(interface, 0)
-        self.changes.host += 1
+        self.disk.change(host=True)
         self.settle()
 
     def detach(self, name: str) -> None:
         """Want it no longer; a port that is not there is no error. DataPlaneError when the kernel refuses."""
         wanted = self._attachments.pop(name, None)
         self._asked.pop(name, None)
-        self.changes.host += 1
+        self.disk.change(host=True)
         try:
             if name in self._actual:
                 self._driver.detach(name)
@@ -144,7 +145,7 @@ class Plane:
         decided = plan(self._knowledge())
         for name in decided.forget:
             del self._attachments[name]
-            self.changes.host += 1
+            self.disk.change(host=True)
         failed = self._carry_out(decided)
         self._status = tuple(
             msgspec.structs.replace(port, phase=Phase.REFUSED, detail=failed[port.name])

@@ -12,7 +12,8 @@ from typing import ParamSpec, TypeVar
 
 from triptych.agent.contract import Batch, HostFacts, PortStatus, Programmed, Saved, ScopeImage
 from triptych.agent.reconcile.begin import Beginning
-from triptych.agent.reconcile.plane import Changes, Plane, PlaneStatus
+from triptych.agent.reconcile.changes import Changes
+from triptych.agent.reconcile.plane import Plane, PlaneStatus
 from triptych.agent.reconcile.rows import Audit, Drift
 from triptych.agent.reconcile.worker import Worker
 from triptych.core.verdicts import Event
@@ -58,9 +59,12 @@ class Reconciler:
         self._waiting: set[asyncio.Event] = set()
         self.totals = Totals()
 
-    async def open(self, saved: Saved, filling: Callable[[bool], None]) -> Beginning:
-        """Adopt or fill the data plane; see Plane.open."""
-        return await self._worker.run(self._plane.open, saved, filling)
+    async def open(self, saved: Saved) -> Beginning:
+        """Adopt or fill the data plane, see Plane.open; what happened to it meanwhile is repaired and counted."""
+        beginning = await self._worker.run(self._plane.open, saved)
+        if beginning.compare:
+            await self.audit()
+        return beginning
 
     async def close(self) -> None:
         """Finish the call that runs, and let go; forwarding goes on."""
@@ -107,13 +111,21 @@ class Reconciler:
         """What the driver chose."""
         return await self._worker.run(self._plane.capabilities)
 
-    async def read(self, encode: Callable[[tuple[ScopeImage, ...]], bytes]) -> bytes:
-        """The held scopes, encoded between two changes."""
-        return await self._worker.run(lambda: encode(self._plane.images()))
+    async def read(self, encode: Callable[[tuple[ScopeImage, ...]], bytes]) -> tuple[bytes, Changes]:
+        """The held scopes, encoded between two changes; for `saved`, which they are."""
 
-    async def facts(self) -> tuple[HostFacts | None, dict[str, str]]:
-        """The facts and attachments."""
-        return await self._worker.run(self._plane.facts)
+        def between() -> tuple[bytes, Changes]:
+            return encode(self._plane.images()), Changes(rows=self._plane.disk.changes.rows)
+
+        return await self._worker.run(between)
+
+    async def facts(self) -> tuple[HostFacts | None, dict[str, str], Changes]:
+        """The facts and attachments; for `saved`, which they are."""
+        return await self._worker.run(lambda: (*self._plane.facts(), Changes(host=self._plane.disk.changes.host)))
+
+    async def saved(self, changes: Changes) -> None:
+        """What was read is on disk."""
+        await self._worker.run(self._plane.disk.saved, changes)
 
     async def wait_for(self, ready: Callable[[PlaneStatus], bool], seconds: float) -> PlaneStatus:
         """Return the first status that is `ready`, or after so many seconds the one that there is then."""
@@ -140,4 +152,4 @@ class Reconciler:
         finally:
             for event in self._waiting:
                 event.set()
-            self._changed(self._plane.changes)
+            self._changed(self._plane.disk.changes)

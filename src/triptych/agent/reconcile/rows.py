@@ -105,6 +105,8 @@ class RowKeeper:
         applied = self._write(delta)
         if applied.deleted and any(self._unsure.values()):
             self.retry()
+        # Refused rows have not been put right, whoever removed them: they are told as refused.
+        found = [item for item in found if self.is_sure(item[1].table, item[1].key)]
         count = {fault: sum(item[0] is fault for item in found) for fault in Fault}
         return Audit(
             len(wanted),

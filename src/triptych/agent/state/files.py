@@ -2,7 +2,8 @@
 
 `host` is small and written before an attach or detach is answered; `rows` may be large and
 is written now and then (`Saver`). A file that cannot be used is left for people to look at
-until the next save replaces it. `filling` exists while a data plane is filled after a reboot.
+until the next save replaces it. Two empty files are marks: `filling` exists while a data plane
+is filled after a reboot, `settled` from a save until the next change of the data plane.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from triptych.agent.contract import HostFacts, Saved
 from triptych.agent.state.codec import pack_host, unpack_host, unpack_rows
 from triptych.errors import EnvironmentError_, SavedStateError
 
-ROWS, HOST, FILLING = "rows", "host", "filling"
+ROWS, HOST, FILLING, SETTLED = "rows", "host", "filling", "settled"
 
 V = TypeVar("V")
 
@@ -37,7 +38,8 @@ class StateFiles:
         """Everything that is there and can be used; `complain` gets one sentence for what cannot."""
         images = self._read(ROWS, unpack_rows, complain) or ()
         facts, attachments = self._read(HOST, unpack_host, complain) or (None, {})
-        return Saved(images, facts, attachments, (self.directory / FILLING).exists())
+        filling, settled = ((self.directory / name).exists() for name in (FILLING, SETTLED))
+        return Saved(images, facts, attachments, filling, settled)
 
     def save_rows(self, packed: bytes) -> None:
         """Replace the rows; returns when they are on disk."""
@@ -46,14 +48,6 @@ class StateFiles:
     def save_host(self, facts: HostFacts | None, attachments: Mapping[str, str]) -> None:
         """Replace facts and attachments; returns when they are on disk."""
         self._replace(HOST, pack_host(facts, attachments))
-
-    def filling(self, begins: bool) -> None:
-        """Mark that the data plane is being filled from here, or no longer."""
-        if begins:
-            self._replace(FILLING, b"")
-        else:
-            (self.directory / FILLING).unlink(missing_ok=True)
-            self._sync_directory()
 
     def _read(self, name: str, unpack: Callable[[bytes], V], complain: Callable[[str], None]) -> V | None:
         path = self.directory / name
@@ -78,13 +72,42 @@ class StateFiles:
                 file.flush()
                 os.fsync(file.fileno())
             spare.rename(path)
-            self._sync_directory()
+            _sync(self.directory)
         except OSError as error:
             raise SavedStateError(f"{path} cannot be written: {error.strerror}") from error
 
-    def _sync_directory(self) -> None:
-        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+class DiskMarks:
+    """See contract.Marks. `complain` gets one sentence for a mark that cannot be set."""
+
+    def __init__(self, directory: Path, complain: Callable[[str], None]) -> None:
+        self._directory = directory
+        self._complain = complain
+
+    def filling(self, begins: bool) -> None:
+        """On disk when this returns, so that after a power cut no half passes for the whole."""
+        self._set(FILLING, begins, synced=True)
+
+    def settled(self, is_settled: bool) -> None:
+        """Seen by the next process, and not synced: the data plane does not outlive a power cut either."""
+        self._set(SETTLED, is_settled, synced=False)
+
+    def _set(self, name: str, wanted: bool, *, synced: bool) -> None:
+        path = self._directory / name
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            if wanted:
+                path.touch(0o600)
+            else:
+                path.unlink(missing_ok=True)
+            if synced:
+                _sync(self._directory)
+        except OSError as error:
+            self._complain(f"{path} cannot be {'made' if wanted else 'removed'}: {error.strerror}")
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
