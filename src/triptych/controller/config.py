@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -119,10 +120,10 @@ def check(config: ControllerConfig) -> Iterator[Wrong]:
             _STORE.match(config.store) is not None,
             "is none; give sqlite:PATH, etcd://HOST:PORT or memory: (a user of etcd belongs in etcd.user)",
         ),
-        ("rate", config.rate >= 0, "give requests a second, or 0 for any number"),
-        ("burst", not config.rate or config.burst >= 1, "give 1 or more"),
-        ("audit_days", config.audit_days > 0, "give days, more than 0"),
-        ("grace_seconds", config.grace_seconds >= 0, "give 0 or more"),
+        ("rate", isfinite(config.rate) and config.rate >= 0, "give requests a second, or 0 for any number"),
+        ("burst", isfinite(config.burst) and (not config.rate or config.burst >= 1), "give 1 or more"),
+        ("audit_days", isfinite(config.audit_days) and config.audit_days > 0, "give days, more than 0"),
+        ("grace_seconds", isfinite(config.grace_seconds) and config.grace_seconds >= 0, "give 0 or more"),
         ("log_level", config.log_level in LEVELS, f"choose one of {', '.join(LEVELS)}"),
         ("log_format", config.log_format in FORMATS, f"choose one of {', '.join(FORMATS)}"),
     ):
