@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from tests.unit.publish.town import port, town
 from triptych.controller.publish import Publisher
 from triptych.controller.publish.board import ACKS, LEASE_SECONDS, WRITE_SECONDS, Board
-from triptych.stores.base import Put, Txn
+from triptych.errors import StoreClosedError, StoreError, StoreUnavailableError
+from triptych.stores.base import Page, Put, Txn
 from triptych.stores.memory import MemoryStore
 from triptych.testing.clock import ManualClock
 from triptych.testing.pupils import Declaring, Pupil
@@ -39,6 +41,12 @@ class Two:
         for pupil in self.pupils:
             pupil.catch_up()
 
+    async def end(self) -> None:
+        """End both."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
     async def until(self, holds: Callable[[], bool]) -> None:
         """Let time pass until something holds."""
         async with asyncio.timeout(20):
@@ -56,9 +64,7 @@ async def two() -> AsyncIterator[Two]:
         try:
             yield pair
         finally:
-            for task in pair.tasks:
-                task.cancel()
-            await asyncio.gather(*pair.tasks, return_exceptions=True)
+            await pair.end()
 
 
 def test_a_write_waits_for_hosts_of_other_controllers() -> None:
@@ -124,5 +130,75 @@ def test_what_cannot_be_read_is_left() -> None:
             await pair.until(lambda: "h1" in pair.a.elsewhere)
             assert not any(task.done() for task in pair.tasks)
             assert sorted(pair.a.hosts()) == ["h0", "h1"]
+
+    asyncio.run(story())
+
+
+class Failing(MemoryStore):
+    """A store that refuses so many pages and commits, and then no more."""
+
+    def __init__(self, clock: ManualClock, refusals: list[StoreError]) -> None:
+        super().__init__(clock=clock)
+        self.refusals = {"page": list(refusals), "commit": list(refusals)}
+
+    async def page(self, *asked: Any, **how: Any) -> Page:
+        """One page, or a refusal."""
+        self._perhaps_refuse("page")
+        return await super().page(*asked, **how)
+
+    async def commit(self, txn: Txn) -> Any:
+        """Do a transaction, or refuse it."""
+        self._perhaps_refuse("commit")
+        return await super().commit(txn)
+
+    def _perhaps_refuse(self, call: str) -> None:
+        if self.refusals[call]:
+            raise self.refusals[call].pop()
+
+
+def test_a_store_that_is_away_for_a_while_ends_nothing() -> None:
+    """Whatever the store refuses at the start, for want of it or otherwise, is tried again until both know all."""
+
+    async def story() -> None:
+        clock = ManualClock()
+        refusals = [StoreUnavailableError("away"), StoreError("no"), StoreUnavailableError("away")]
+        async with Failing(clock, refusals) as store:
+            pair = Two(store, clock)
+            try:
+                pair.settle()
+                await pair.until(lambda: pair.a.elsewhere == {"h1"} and pair.b.elsewhere == {"h0"})
+                assert store.refusals == {"page": [], "commit": []}
+            finally:
+                await pair.end()
+
+    asyncio.run(story())
+
+
+def test_who_went_while_nobody_could_read_is_not_there_after() -> None:
+    """A list that is read anew replaces what was known before, and does not add to it."""
+
+    async def story() -> None:
+        async with two() as pair:
+            pair.a.elsewhere.add("gone")
+            pair.settle()
+            await pair.until(lambda: pair.a.elsewhere == {"h1"})
+
+    asyncio.run(story())
+
+
+def test_a_store_that_this_end_closes_ends_the_board() -> None:
+    """Who closes the store ends what writes and reads there, with that reason."""
+
+    async def story() -> None:
+        clock = ManualClock()
+        store = MemoryStore(clock=clock)
+        pair = Two(store, clock)
+        await pair.until(lambda: bool(clock.now()))
+        await store.close()
+        await pair.until(lambda: all(task.done() for task in pair.tasks))
+        for task in pair.tasks:
+            error = task.exception()
+            assert isinstance(error, ExceptionGroup)
+            assert error.split(StoreClosedError)[1] is None
 
     asyncio.run(story())

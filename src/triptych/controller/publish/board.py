@@ -8,7 +8,7 @@ write through one controller can wait for hosts that are connected to another.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from itertools import islice
 from urllib.parse import quote, unquote
@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from triptych.controller.publish.publisher import Publisher
-from triptych.errors import LeaseNotFoundError, StoreUnavailableError
+from triptych.errors import LeaseNotFoundError, StoreClosedError, StoreError
 from triptych.stores.base import Entry, Events, Progress, Put, Snapshot, Store, Txn, list_all
 from triptych.stores.clock import Clock
 
@@ -27,6 +27,9 @@ ACKS = b"acks/"
 LEASE_SECONDS = 30
 WRITE_SECONDS = 0.1
 """Between two writes; what is acknowledged meanwhile is one transaction."""
+
+RETRY_SECONDS = 1.0
+"""From a refusal of the store to the next try."""
 
 MOST_PUTS = 500
 
@@ -51,22 +54,36 @@ class Board:
     async def run(self) -> None:
         """Read and write; StoreClosedError when this end closes the store."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._read())
-            group.create_task(self._write())
+            group.create_task(self._persistently(self._read, "acknowledgements not read"))
+            group.create_task(self._persistently(self._write, "acknowledgements not written"))
+
+    async def _persistently(self, work: Callable[[], Awaitable[None]], problem: str) -> None:
+        """Whatever a store says, it may say otherwise soon: hosts without news are all that is lost meanwhile."""
+        while True:
+            try:
+                await work()
+            except StoreClosedError:
+                raise
+            except StoreError as error:
+                _log.warning(problem, error=str(error))
+                await self._clock.sleep_until(self._clock.now() + RETRY_SECONDS)
 
     async def _read(self) -> None:
         first = await list_all(self._store, ACKS)
-        self._hear({entry.key: entry for entry in first.entries})
+        self._hear_all(first)
         async with aclosing(self._store.watch(ACKS, first.revision)) as batches:
             async for batch in batches:
                 match batch:
                     case Events():
                         self._hear({event.key: event.entry for event in batch.events})
                     case Snapshot():
-                        self._publisher.elsewhere.clear()
-                        self._hear({entry.key: entry for entry in batch.entries})
+                        self._hear_all(batch)
                     case Progress():
                         pass
+
+    def _hear_all(self, snapshot: Snapshot) -> None:
+        self._publisher.elsewhere.clear()
+        self._hear({entry.key: entry for entry in snapshot.entries})
 
     def _hear(self, entries: Mapping[bytes, Entry | None]) -> None:
         for key, entry in entries.items():
@@ -91,8 +108,6 @@ class Board:
             except LeaseNotFoundError:
                 self._lease = 0
                 self._written.clear()
-            except StoreUnavailableError as error:
-                _log.warning("acknowledgements not written", error=str(error))
 
     async def _renew(self) -> None:
         if not self._lease:
