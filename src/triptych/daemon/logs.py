@@ -1,6 +1,8 @@
 """Structured logs on stderr: one line an event, with what belongs to it (a request's id, say).
 
-Tracebacks are without the values of variables: there are tokens among them.
+Whoever writes to the standard library's logging, as libraries do, is in there in the same
+form, libraries from warnings on. Tracebacks are without the values of variables: there are
+tokens among them.
 """
 
 from __future__ import annotations
@@ -13,20 +15,32 @@ import structlog
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("json", "text")
 
+_OURS = "triptych"
+
 
 def configure(level: str, form: str) -> None:
     """Set the logs of this process up: `json` lines, or `text` for people."""
+    number = logging.getLevelNamesMapping()[level.upper()]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
     )
+    common: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        processors=[*common, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *common],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+    logging.getLogger(_OURS).setLevel(number)
