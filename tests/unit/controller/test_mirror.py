@@ -16,7 +16,7 @@ from triptych.core.addresses import IPNetwork
 from triptych.core.compile import Change, Delete, Put, compile_network
 from triptych.core.model import Kind
 from triptych.core.tables import Delta
-from triptych.errors import StoreUnavailableError
+from triptych.errors import StoreClosedError, StoreUnavailableError
 from triptych.stores.base import Put as StorePut
 from triptych.stores.base import Txn
 from triptych.stores.memory import MemoryStore
@@ -134,3 +134,18 @@ async def test_who_waits_is_told_when_the_store_is_gone() -> None:
     with pytest.raises(StoreUnavailableError):
         await waiting
     await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_who_comes_after_the_end_is_told_at_once() -> None:
+    """A mirror that no longer follows its store has what it came to, and lets nobody wait for more."""
+    store = MemoryStore()
+    mirror = Mirror()
+    await mirror.load(store)
+    await store.close()
+    with pytest.raises(StoreClosedError):
+        await mirror.follow(store)
+    await mirror.reached(mirror.revision)
+    for _ in range(2):
+        async with asyncio.timeout(5):
+            with pytest.raises(StoreUnavailableError, match="no longer follows its store"):
+                await mirror.reached(99)

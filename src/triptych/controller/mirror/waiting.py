@@ -14,10 +14,13 @@ class Waiting:
         self.revision = 0
         self._heap: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = count()
+        self._failure: Exception | None = None
 
     async def reached(self, revision: int) -> None:
-        """Return once the revision is at least that."""
+        """Return once the revision is at least that; raise what `fail` was told if it never will be."""
         if self.revision < revision:
+            if self._failure is not None:
+                raise self._failure.with_traceback(None)
             future = asyncio.get_running_loop().create_future()
             heappush(self._heap, (revision, next(self._order), future))
             await future
@@ -31,7 +34,8 @@ class Waiting:
                 future.set_result(None)
 
     def fail(self, error: Exception) -> None:
-        """It comes no further: all who wait are told."""
+        """It comes no further: all who wait are told, and all who come later."""
+        self._failure = error
         for *_, future in self._heap:
             if not future.done():
                 future.set_exception(error)
