@@ -24,6 +24,7 @@ from aetcd import rpc
 
 from triptych.errors import LeaseNotFoundError, OutcomeUnknownError, StoreError, StoreUnavailableError
 from triptych.stores.base import Absent, Committed, Condition, Conflict, Failure, Txn, holds
+from triptych.stores.etcd import rolling
 from triptych.stores.etcd.calls import Calls, is_future, is_missing
 from triptych.stores.etcd.layout import Gate, Layout
 from triptych.stores.etcd.requests import (
@@ -44,9 +45,6 @@ from triptych.stores.etcd.requests import (
 )
 from triptych.stores.etcd.rolling import Roller, each
 
-LEASE_SECONDS = 10
-"""How long others wait at most for a writer that died before its decision."""
-
 _ATTEMPTS = 3
 """How often a writer begins anew whose lease ended because it was held up."""
 
@@ -59,8 +57,8 @@ async def commit(calls: Calls, layout: Layout, roller: Roller, txn: Txn) -> Comm
         if outcome is not None:
             return outcome
     raise StoreUnavailableError(
-        f"a large commit was held up for {LEASE_SECONDS} s, {_ATTEMPTS} times; nothing was changed, try again when "
-        "etcd and this machine have less to do"
+        f"a large commit was held up for {rolling.LEASE_SECONDS} s, {_ATTEMPTS} times; nothing was changed, "
+        "try again when etcd and this machine have less to do"
     )
 
 
@@ -102,7 +100,7 @@ class _Writer:
                     await self._forget()
 
     async def _stage(self) -> None:
-        self._lease = (await self._calls.grant(LEASE_SECONDS)).id
+        self._lease = (await self._calls.grant(rolling.LEASE_SECONDS)).id
         self._renewed = asyncio.get_running_loop().time()
         owner = self._layout.owner(self._id)
         await self._calls.ask("Txn", rpc.TxnRequest(success=[put(owner, b"", self._lease)]))
@@ -137,7 +135,7 @@ class _Writer:
             if not response.responses[2].response_range.kvs:
                 raise LeaseNotFoundError(self._lease)
             waiting = self._roller.tend()
-            await asyncio.wait((waiting,), timeout=LEASE_SECONDS / 4)
+            await asyncio.wait((waiting,), timeout=rolling.LEASE_SECONDS / 4)
             if waiting.done():
                 waiting.result()
             await self._renew()
@@ -234,6 +232,6 @@ class _Writer:
     async def _renew(self) -> None:
         """Let the lease live on, when it is time."""
         now = asyncio.get_running_loop().time()
-        if now - self._renewed > LEASE_SECONDS / 4:
+        if now - self._renewed > rolling.LEASE_SECONDS / 4:
             self._renewed = now
             await self._calls.keepalive(self._lease)

@@ -35,6 +35,9 @@ from triptych.stores.etcd.requests import (
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
+LEASE_SECONDS = 10
+"""How long others wait at most for a writer that died before its decision."""
+
 PATIENCE = 1.0
 """Seconds without a chunk applied after which others than its writer bring a commit to its end."""
 
@@ -55,6 +58,7 @@ class Roller:
         self._calls = calls
         self._layout = layout
         self._tending: asyncio.Task[None] | None = None
+        self._sweeping: asyncio.Task[None] | None = None
 
     async def idle(self) -> None:
         """Return once no large commit is under way; StoreUnavailableError when one does not end."""
@@ -68,10 +72,11 @@ class Roller:
         return self._tending
 
     async def close(self) -> None:
-        """End the task, if there is one."""
-        if self._tending is not None:
-            self._tending.cancel()
-            await asyncio.gather(self._tending, return_exceptions=True)
+        """End the tasks, if there are any."""
+        for task in (self._tending, self._sweeping):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     async def roll(self, id_: str, decided: int, payloads: Mapping[bytes, bytes] | None = None) -> int:
         """Apply what a commit, decided at a revision, has staged, and end it; at which revision.
@@ -88,14 +93,31 @@ class Roller:
         await each(staged, apply)
         return await self._end(id_, decided)
 
-    async def sweep(self) -> None:
-        """Delete what writers staged who are no more."""
+    async def begin(self) -> None:
+        """See to what writers who died left, now and, where they may still live, later."""
+        if (await self.reader.state()).gate is not None:
+            self.tend()
+        if not await self.sweep():
+            self._sweeping = asyncio.create_task(self._sweep_on())
+            self._sweeping.add_done_callback(_tell)
+
+    async def sweep(self) -> bool:
+        """Delete what writers staged who are no more; whether nothing of others is left."""
         layout = self._layout
         ids = {layout.id_of(key) for key in await self._keys(layout.staged, layout.staged_end)}
+        swept = True
         for id_ in ids:
             # Before its writer has a commit decided it must own what it staged; afterwards it is under way.
             orphan = [version_is(layout.owner(id_), 0), version_is(layout.gate, 0)]
-            await self._calls.ask("Txn", rpc.TxnRequest(compare=orphan, success=[delete_all(layout.folder(id_))]))
+            request = rpc.TxnRequest(compare=orphan, success=[delete_all(layout.folder(id_))])
+            swept &= (await self._calls.ask("Txn", request)).succeeded
+        return swept
+
+    async def _sweep_on(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_SECONDS)
+            if await self.sweep():
+                return
 
     async def _until_idle(self) -> None:
         loop = asyncio.get_running_loop()
@@ -149,7 +171,9 @@ class Roller:
                 put(layout.spans, state.spans.after(decided)),
                 delete_all(layout.folder(id_)),
             ]
-            await self._calls.ask("Txn", rpc.TxnRequest(compare=compares, success=writes))
+            response = await self._calls.ask("Txn", rpc.TxnRequest(compare=compares, success=writes))
+            if response.succeeded:
+                return int(response.header.revision)
 
     async def _ended(self, request: Any) -> frozenset[int]:
         """The leases that a transaction names and that have ended."""
@@ -200,4 +224,4 @@ def _leases(request: Any) -> set[int]:
 
 def _tell(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and isinstance(error := task.exception(), StoreUnavailableError):
-        _log.warning("waiting for a large commit: %s", error)
+        _log.warning("seeing to large commits: %s", error)

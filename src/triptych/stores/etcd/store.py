@@ -68,9 +68,7 @@ class EtcdStore:
         """
         store = cls(Connection(endpoints, access or Access()), namespace, max_transaction_bytes)
         try:
-            await store._roller.sweep()
-            if (await store._reader.state()).gate is not None:
-                store._roller.tend()
+            await store._roller.begin()
         except BaseException:
             await store.close()
             raise

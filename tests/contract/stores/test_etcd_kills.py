@@ -1,0 +1,102 @@
+"""A writer that is killed at any moment of a large commit leaves everything of it or nothing, and no litter."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from contextlib import aclosing
+from functools import cache
+
+import pytest
+from aetcd import rpc
+
+from tests.contract.stores.doomed import LEASE_SECONDS
+from tests.contract.stores.etcd_server import EtcdServer
+from tests.contract.stores.test_etcd_failures import namespace
+from tests.contract.stores.test_transactions import done, put
+from tests.contract.stores.test_watch import applied, take
+from triptych.stores.base import Committed, Entry, Exists, Put, Txn, list_all
+from triptych.stores.etcd import EtcdStore, rolling
+from triptych.stores.etcd.access import Access, channel
+from triptych.stores.etcd.layout import Layout
+
+KEYS = tuple(b"k/%d" % number for number in range(5))
+CALLS = 15
+"""What it asks of etcd: sweep, lease, owner, 3 chunks staged, gate, check, decision, 3 applied, state, end, lease."""
+
+TELLING = {5, 7, 9, 11, 14, CALLS + 1}
+"""Within each of the stages, and not at all."""
+
+
+@cache
+def change() -> Txn:
+    """A large commit of three chunks: new values for keys that must be there, and one that goes."""
+    return Txn(tuple(map(Exists, KEYS)), tuple(Put(key, b"new" * 150_000) for key in KEYS), (b"old",))
+
+
+async def litter(endpoint: str, own: bytes) -> list[bytes]:
+    """The keys of a namespace that are not the store's content."""
+    layout = Layout(own)
+    async with channel(endpoint, Access()) as plain:
+        request = rpc.RangeRequest(key=layout.staged, range_end=layout.data, keys_only=True)
+        keys = [pair.key for pair in (await rpc.KVStub(plain).Range(request)).kvs]
+    return [key for key in keys if key != layout.spans]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [pytest.param(call, marks=() if call in TELLING else pytest.mark.slow) for call in range(1, CALLS + 2)],
+)
+async def test_killed(etcd: EtcdServer, call: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed at any of its calls, a large commit has happened wholly or not at all, to reads, commits and watches."""
+    monkeypatch.setattr(rolling, "LEASE_SECONDS", LEASE_SECONDS)
+    own = namespace()
+    async with await EtcdStore.open([etcd.endpoint], namespace=own) as store:
+        first = await done(store, Txn(puts=tuple(Put(key, b"first") for key in (*KEYS, b"old"))))
+        async with aclosing(store.watch(b"", first - 1)) as watch:
+            before = applied(await take(watch, first))
+            command = [sys.executable, "-m", "tests.contract.stores.doomed", etcd.endpoint, own.decode(), str(call)]
+            child = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+            assert (child.returncode, bool(child.stdout)) == ((-9, False) if call <= CALLS else (0, True)), child.stderr
+            seen = {entry.key: entry for entry in (await list_all(store, b"")).entries}
+            last = await done(store, put(b"small"))
+            after = {entry.key: entry for entry in (await list_all(store, b"")).entries}
+            small = Entry(b"small", b"", last, last, 1)
+            assert after.pop(b"small") == small
+            if after == before:
+                assert seen == before
+                revisions = [last]
+            else:
+                (revision,) = {entry.mod_revision for entry in after.values()}
+                assert after == {key: Entry(key, b"new" * 150_000, first, revision, 2) for key in KEYS}
+                assert first < revision < last
+                assert seen in (before, after)
+                revisions = [revision, last]
+            batches = await take(watch, last)
+        assert [batch.revision for batch in batches] == revisions
+        assert applied(batches, before) == after | {b"small": small}
+        if child.stdout:
+            assert [int(child.stdout), last] == revisions
+        # Whoever opens the store next puts away what is left.
+        async with await EtcdStore.open([etcd.endpoint], namespace=own) as other:
+            assert {entry.key: entry for entry in (await list_all(other, b"k/")).entries} == {
+                key: entry for key, entry in after.items() if key != b"old"
+            }
+            async with asyncio.timeout(20):
+                while await litter(etcd.endpoint, own):
+                    pass
+
+
+async def test_finished_without_a_writer(etcd: EtcdServer) -> None:
+    """A watch alone brings a decided commit to its end whose writer died."""
+    own = namespace()
+    async with await EtcdStore.open([etcd.endpoint], namespace=own) as store:
+        first = await done(store, Txn(puts=tuple(Put(key, b"first") for key in KEYS)))
+        async with aclosing(store.watch(b"", first)) as watch:
+            command = [sys.executable, "-m", "tests.contract.stores.doomed", etcd.endpoint, own.decode(), "10"]
+            await asyncio.to_thread(subprocess.run, command, check=False)
+            (batch,) = await take(watch, await store.revision() + 3)
+        assert [entry.value for entry in (await list_all(store, b"")).entries] == [b"new" * 150_000] * len(KEYS)
+        assert batch.revision == await store.revision()
+        assert isinstance(await store.commit(put(b"a")), Committed)
