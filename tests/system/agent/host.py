@@ -76,6 +76,10 @@ class AgentHost(World):
 
         until(began)
 
+    def never_audit(self) -> None:
+        """Let the next agent notice only what it is told of: no audit comes in the time of a test."""
+        self._config.write_text(self._config.read_text().replace("audit_seconds = 1\n", "audit_seconds = 3600\n"))
+
     def end(self, number: signal.Signals) -> int:
         """Send the agent a signal that ends it; its exit code."""
         assert self._process is not None

@@ -80,6 +80,7 @@ def triptych(host: AgentHost, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("vnet_header", [True, False], ids=["vnet", "plain"])
 def test_a_tap_comes_talks_and_goes(host: AgentHost, vnet_header: bool) -> None:
     """Frames through an attached tap are answered; closed it is gone at once; one of its name serves the VM again."""
+    host.never_audit()
     host.start()
     host.ask(lambda agent: agent.attach("acme/a", "port-a"))
     with guest(host, vnet_header=vnet_header) as vm:
