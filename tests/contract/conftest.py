@@ -31,6 +31,11 @@ class Bench(Protocol):
         """The name of an interface of this host that a port can have; the same number, the same interface."""
         ...
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The interfaces that this host needs itself, while a driver is open."""
+        ...
+
     def send(self, driver: Driver, port: str, frame: bytes) -> Reason:
         """Let the VM at `port` send a frame; the reason of the outcome."""
         ...
@@ -49,6 +54,11 @@ class SimBench:
     def interface(self, number: int) -> str:
         """Any name serves."""
         return f"tap{number}"
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """No interface is real; but none that a host could give away has this name."""
+        return ("lo",)
 
     def send(self, driver: Driver, port: str, frame: bytes) -> Reason:
         """Hand the frame to the forwarder."""

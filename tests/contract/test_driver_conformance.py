@@ -204,6 +204,19 @@ def test_attaching_is_idempotent_and_changes_in_place(bench: Bench, driver: Driv
     assert sorted(driver.ports(), key=lambda item: item.name) == [changed, other]
 
 
+def test_the_hosts_own_interfaces_become_no_ports(bench: Bench, driver: Driver) -> None:
+    """An interface that the host itself needs is refused by name, for a new port and for one that is attached."""
+    known = port(bench, WEB_1, 1)
+    for attached in ([], [known]):
+        for interface in bench.own:
+            with pytest.raises(
+                DataPlaneError, match=f"^port {WEB_1.name}: interface {interface} is .*; attach another"
+            ):
+                driver.attach(msgspec.structs.replace(known, interface=interface))
+        assert list(driver.ports()) == attached
+        driver.attach(known)
+
+
 def test_the_changed_facts_count(bench: Bench, driver: Driver) -> None:
     """After a change of MAC, the new one may send and the old one is spoofed."""
     known = port(bench, WEB_1, 1)

@@ -92,7 +92,10 @@ class Driver(Protocol):
         ...
 
     def attach(self, port: LocalPort) -> None:
-        """Make an interface a port; again with other facts changes them in place."""
+        """Make an interface a port; again with other facts changes them in place.
+
+        DataPlaneError for an interface that the host itself needs: the loopback, the underlay, the driver's own.
+        """
         ...
 
     def detach(self, name: str) -> None:

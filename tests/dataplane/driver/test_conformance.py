@@ -32,6 +32,11 @@ class EbpfBench:
         """One of the two VMs' interfaces."""
         return f"port-{'?ab'[number]}"
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The loopback, and the two that carry everything."""
+        return ("lo", "underlay", "tri-vxlan")
+
     def send(self, driver: Driver, port: str, frame: bytes) -> Reason:
         """Run the frame; the program counts it as it would one from the wire."""
         assert isinstance(driver, EbpfDriver)

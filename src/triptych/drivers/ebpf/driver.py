@@ -190,7 +190,8 @@ class _Session:
                 self.writer = Writer(self.plane.maps, replication)
                 tcx, clsact = TcxAttacher(netdev, pin_dir / LINKS), ClsactAttacher(netdev)
                 ours, others = (tcx, clsact) if choices.attach is Attach.TCX else (clsact, tcx)
-                self.ports = LocalPorts(self.plane.maps, netdev, ours, replication, self._programs["from_port"])
+                own = {link.index: "this host's underlay", vxlan.index: "this host's VXLAN device"}
+                self.ports = LocalPorts(self.plane.maps, netdev, ours, replication, self._programs["from_port"], own)
                 self._put_programs(netdev, ours, others, link, vxlan)
                 self._programs.pin(pin_dir / PROGS)
             self._stack = undo.pop_all()

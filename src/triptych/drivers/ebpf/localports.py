@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from triptych.drivers.ebpf.writer import Replication
 from triptych.errors import DataPlaneError
 from triptych.kernel import bpffs, uapi
 from triptych.kernel.maps import BpfMap
-from triptych.kernel.netdev import Netdev
+from triptych.kernel.netdev import Link, Netdev
 
 _NO_LIMIT = bytes(layout.LIMIT.itemsize)
 
@@ -38,10 +39,16 @@ class _Attached:
 
 
 class LocalPorts:
-    """Attach, detach and audit. `program` is the one that ports run."""
+    """Attach, detach and audit. `program` is the one that ports run; `own`: what the host needs interfaces for."""
 
     def __init__(
-        self, maps: Maps, netdev: Netdev, attacher: Attacher, replication: Replication, program: Program
+        self,
+        maps: Maps,
+        netdev: Netdev,
+        attacher: Attacher,
+        replication: Replication,
+        program: Program,
+        own: Mapping[int, str],
     ) -> None:
         self._maps = maps
         self._facts = Facts(maps[FACTS])
@@ -49,6 +56,7 @@ class LocalPorts:
         self._attacher = attacher
         self._replication = replication
         self._program = program
+        self._own = own
         self._held: dict[str, _Attached] = {}
 
     def all(self) -> tuple[LocalPort, ...]:
@@ -58,12 +66,12 @@ class LocalPorts:
     def recover(self) -> None:
         """Take over the ports that were attached before: audit their entries, run the new program on them.
 
-        A port whose interface is gone (or was replaced by another) is dropped.
+        A port whose interface is gone (or was replaced by another, or is the host's own) is dropped.
         """
         links = self._netdev.links()
         for ifindex, port in self._facts.read().items():
             link = links.get(ifindex)
-            if port is None or link is None or link.name != port.interface:
+            if port is None or link is None or link.name != port.interface or self._own_use(link):
                 self._forget(ifindex)
             else:
                 self._hold(_Attached(port, ifindex, kind_of(link)))
@@ -92,12 +100,14 @@ class LocalPorts:
     def attach(self, port: LocalPort) -> None:
         """Make an interface a port, or change the facts of one; the program comes last, and then it is raised.
 
-        DataPlaneError when the interface is not there, is another port already, or the MAC is
-        taken in the segment; TableFullError when a map has no room (nothing is attached then).
+        DataPlaneError when the interface is not there, is the host's own or another port already, or
+        the MAC is taken in the segment; TableFullError when a map has no room (nothing is attached then).
         """
         link = self._netdev.link(port.interface)
         if link is None:
             raise DataPlaneError(f"port {port.name}: interface {port.interface} does not exist on this host")
+        if use := self._own_use(link):
+            raise DataPlaneError(f"port {port.name}: interface {port.interface} is {use}; attach another")
         new = _Attached(port, link.index, kind_of(link))
         old = self._held.get(port.name)
         self._refuse_clash(new)
@@ -141,6 +151,10 @@ class LocalPorts:
             self._forget(held.ifindex)
         # Only now: what the kernel refused to remove can be tried again.
         del self._held[name]
+
+    def _own_use(self, link: Link) -> str:
+        """What the host itself needs an interface for, or why no VM can be behind it; empty when one can."""
+        return self._own.get(link.index, "" if link.ethernet else "no Ethernet interface")
 
     def _refuse_clash(self, new: _Attached) -> None:
         for held in self._held.values():

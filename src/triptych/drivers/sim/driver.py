@@ -22,6 +22,7 @@ MOST_FLOOD_MEMBERS = 128
 
 _UNDERLAY_MTU = 1500
 _UNDERLAY = ""
+_LOOPBACK = "lo"
 
 
 class SimDriver:
@@ -102,6 +103,8 @@ class SimDriver:
     def attach(self, port: LocalPort) -> None:
         """Make a port; TableFullError when its segment replicates and has no room for another."""
         host = self._host
+        if port.interface == _LOOPBACK:
+            raise DataPlaneError(f"port {port.name}: interface {_LOOPBACK} is no VM's; attach another")
         others = [other for other in host.locals_of(port.vni) if other.name != port.name]
         if len(others) >= MOST_FLOOD_MEMBERS and host.members(port.vni):
             raise TableFullError(
