@@ -1,4 +1,4 @@
-"""The use cases besides REST: plans against what happens, claims of hosts, tokens, retries, limits."""
+"""The use cases besides REST: plans against what happens, tokens, retries, limits."""
 
 from __future__ import annotations
 
@@ -14,21 +14,17 @@ from triptych.controller.ports import HostStatus
 from triptych.controller.service.access import Role
 from triptych.controller.service.audit import Origin, list_audit, trim_audit
 from triptych.controller.service.backoff import Backoff
-from triptych.controller.service.claims import Refusals
 from triptych.controller.service.decide import decide, wanted
 from triptych.controller.service.plan import Plan, plan
 from triptych.controller.service.rows import RowNames
 from triptych.controller.service.tokens import TokenBook, issue, new_token
 from triptych.core.compile import Compiler
-from triptych.core.local import PortFacts
 from triptych.core.model import Document, Kind, Network, document_of
 from triptych.core.tables import TABLES, TableSet, difference
 from triptych.errors import (
-    ClaimRefusedError,
     ContentionError,
     DocumentError,
     InputError,
-    NotFoundError,
     UnauthenticatedError,
 )
 from triptych.stores.base import Put, Txn
@@ -114,93 +110,6 @@ async def test_rows_carry_the_names_of_what_they_point_at() -> None:
             "generation": 0,
         }
         assert (tables["neighbors"][0]["flags"], tables["routes"][0]["router"]) == (["router"], "acme/core")
-
-
-async def test_claims_of_hosts() -> None:
-    """A host gets the ports declared on it, and one that may migrate to it; each attach raises the generation."""
-    async with MemoryStore() as store, open_office(store) as office:
-        await office.apply(town(3, ports=[port("vm"), port("nowhere", host=None)]))
-        attach = office.service.attach
-        first, again = await attach("h1", "acme/vm"), await attach("h1", "acme/vm")
-        assert (first.generation, again.generation, again.former) == (1, 2, "")
-        vm = office.network.port("acme", "vm")
-        assert again.facts == PortFacts("acme/vm", 10001, vm.mac, vm.ips, generation=2)
-        for host, name, said in (
-            ("h2", "acme/vm", "is declared on host h1, not on h2; declare host: h2, or migrate_to: h2"),
-            ("h1", "acme/nowhere", "is declared nowhere"),
-            ("h9", "acme/vm", "host h9 is not declared"),
-        ):
-            with pytest.raises(ClaimRefusedError, match=said):
-                await attach(host, name)
-        for name in ("acme/none", "acme", "a/b/c"):
-            with pytest.raises(NotFoundError):
-                await attach("h1", name)
-        await office.put(Kind.PORT, **port("vm", migrate_to="h2"))
-        moved = await attach("h2", "acme/vm")
-        vm = office.network.port("acme", "vm")
-        assert (moved.former, moved.generation, vm.host, vm.migrate_to, vm.generation) == ("h1", 3, "h2", None, 3)
-        assert moved.revision == office.mirror.revisions[vm.key]
-        with pytest.raises(ClaimRefusedError):
-            await attach("h1", "acme/vm")
-        assert not await office.service.detach("h1", "acme/vm", 2)
-        assert not await office.service.detach("h2", "acme/vm", 2)
-        assert not await office.service.detach("h2", "acme/gone", 3)
-        assert await office.service.detach("h2", "acme/vm", 3)
-        assert office.network.port("acme", "vm") == vm
-
-
-async def test_the_document_of_a_migration_may_be_applied_again() -> None:
-    """Once the port has moved, the document that asked for it changes nothing, and its generation stays."""
-    async with MemoryStore() as store, open_office(store) as office:
-        document = town(2, ports=[port("vm", migrate_to="h2")])
-        await office.apply(document)
-        await office.service.attach("h2", "acme/vm")
-        again = await office.apply(document)
-        assert list(again.written.change.effective) == []
-        await office.put(Kind.PORT, **port("vm", host="h2", mac="02:00:00:00:00:07"))
-        assert office.network.port("acme", "vm").generation == 1
-
-
-async def test_refused_claims_are_told_of_once_a_minute() -> None:
-    """A host that claims without right a thousand times is one line of the log, and a count."""
-    async with MemoryStore() as store, open_office(store) as office:
-        await office.apply(town(2, ports=[port("vm")]))
-        for _ in range(50):
-            office.clock.advance(1)
-            with pytest.raises(ClaimRefusedError):
-                await office.service.attach("h2", "acme/vm")
-        entries = (await list_audit(store, limit=100)).entries
-        assert [entry.actor for entry in entries if entry.action == "claim refused"] == ["host:h2"]
-        (refusal,) = office.service.refusals.of("h2")
-        assert (refusal.port, refusal.count) == ("acme/vm", 50)
-        office.clock.advance(60)
-        with pytest.raises(ClaimRefusedError):
-            await office.service.attach("h2", "acme/vm")
-        entries = (await list_audit(store, limit=100)).entries
-        assert [entry.action for entry in entries].count("claim refused") == 2
-
-
-async def test_a_host_may_not_attach_without_end() -> None:
-    """One that attaches its port again and again is slowed down; its other ports are not concerned."""
-    async with MemoryStore() as store, open_office(store) as office:
-        await office.apply(town(1, ports=[port("vm"), port("other")]))
-        for _ in range(8):
-            await office.service.attach("h1", "acme/vm")
-        with pytest.raises(TooManyRequestsError):
-            await office.service.attach("h1", "acme/vm")
-        assert office.network.port("acme", "vm").generation == 8
-        await office.service.attach("h1", "acme/other")
-        office.clock.advance(1)
-        await office.service.attach("h1", "acme/vm")
-
-
-def test_the_memory_of_refusals_is_bounded() -> None:
-    """Of a flood of names only the latest are remembered."""
-    refusals = Refusals()
-    for number in range(3_000):
-        refusals.note("h1", f"t/p{number}", "no", 0.0)
-    assert len(refusals.of("h1")) == 1_000
-    assert refusals.of("h1")[-1].port == "t/p2999"
 
 
 async def test_retries_are_bounded() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import msgspec
 
@@ -12,7 +13,10 @@ from triptych.core.local import PortFacts
 from triptych.core.model import Key, Kind, Port
 from triptych.errors import ClaimRefusedError, NotFoundError
 
-_REMEMBERED = 1_000
+_HOSTS = 10_000
+_PORTS = 20
+"""Of each host, to be named in its status."""
+
 _QUIET_SECONDS = 60.0
 
 
@@ -65,22 +69,41 @@ class Refusal(msgspec.Struct, frozen=True):
     at: float
 
 
-class Refusals:
-    """The latest refused claims: who claims without right is told of once a minute, not a thousand times a second."""
+class _Told:
+    """What is remembered of one host: its refusals by port, and how many since it was last told of."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str], tuple[Refusal, float]] = OrderedDict()
+        self.ports: OrderedDict[str, Refusal] = OrderedDict()
+        self.at: float | None = None
+        self.silent = 0
 
-    def note(self, host: str, port: str, reason: str, now: float) -> bool:
-        """Remember a refusal; whether it is to be told of."""
-        former, told = self._known.pop((host, port), (None, None))
-        count = former.count + 1 if former is not None else 1
-        tell = told is None or now - told >= _QUIET_SECONDS
-        self._known[host, port] = Refusal(host, port, reason, count, now), now if tell or told is None else told
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
-        return tell
+
+class Refusals:
+    """The latest refused claims: a host that claims without right is told of once a minute, whatever it claims."""
+
+    def __init__(self) -> None:
+        self._hosts: OrderedDict[str, _Told] = OrderedDict()
+
+    def note(self, host: str, port: str, reason: str, now: float) -> int:
+        """Remember a refusal; how many of that host are to be told of now, this one included (0: later)."""
+        told = self._hosts.pop(host, None) or _Told()
+        former = told.ports.pop(port, None)
+        told.ports[port] = Refusal(host, port, reason, former.count + 1 if former is not None else 1, now)
+        told.silent += 1
+        _bound(told.ports, _PORTS)
+        self._hosts[host] = told
+        _bound(self._hosts, _HOSTS)
+        if told.at is not None and now - told.at < _QUIET_SECONDS:
+            return 0
+        count, told.silent, told.at = told.silent, 0, now
+        return count
 
     def of(self, host: str) -> tuple[Refusal, ...]:
         """Those of a host, the latest last."""
-        return tuple(refusal for refusal, _ in self._known.values() if refusal.host == host)
+        told = self._hosts.get(host)
+        return tuple(told.ports.values()) if told is not None else ()
+
+
+def _bound(memory: OrderedDict[str, Any], most: int) -> None:
+    if len(memory) > most:
+        memory.popitem(last=False)

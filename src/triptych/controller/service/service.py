@@ -37,6 +37,8 @@ _log = structlog.get_logger(__name__)
 CLAIM_RATE, CLAIM_BURST = 1.0, 8.0
 """How often a host may attach one port: a second on average, and at once."""
 
+ASKED_RATE, ASKED_BURST = 5.0, 1000.0
+"""How often a host may attach and detach anything: at once as many as it may have VMs that start together."""
 
 LARGE = 1_000
 """Objects in a document that would keep others waiting while it is read."""
@@ -87,6 +89,8 @@ class Service:
         self.metrics = metrics if metrics is not None else Metrics()
         # A host that attaches its port again and again must not keep the one away that takes it over.
         self._claims = RateLimit(CLAIM_RATE, CLAIM_BURST, now)
+        # Each is an entry of the audit log.
+        self._asked = RateLimit(ASKED_RATE, ASKED_BURST, now)
         self._writer = Writer(store, mirror, seat=seat or secrets.token_hex(8), now=now, backoff=backoff, sleep=sleep)
 
     async def apply(self, documents: Iterable[Document], caller: Caller, *, wait: float | None = None) -> Outcome:
@@ -143,6 +147,7 @@ class Service:
 
     async def attach(self, host: str, port: str) -> AttachGrant:
         """Give `tenant/port` to a host, who proved to be it; see `ports.Attachments`."""
+        self._asked.take(host)
         self._claims.take(f"{host} {port}")
         former: str | None = None
 
@@ -164,6 +169,7 @@ class Service:
 
     async def detach(self, host: str, port: str, generation: int) -> bool:
         """Note that a port is attached to a host no longer; see `ports.Attachments`."""
+        self._asked.take(host)
         try:
             found = find_port(self.mirror, port)
         except NotFoundError:
@@ -176,9 +182,12 @@ class Service:
 
     async def _refused(self, host: str, port: str, reason: str, origin: Origin) -> None:
         self.metrics.claims_refused.inc()
-        if self.refusals.note(host, port, reason, self.now()):
-            _log.warning("claim refused", host=host, port=port, reason=reason)
-            await self.store.commit(Txn(puts=(audit_put(origin, "claim refused", self.now(), detail=reason),)))
+        count = self.refusals.note(host, port, reason, self.now())
+        if count:
+            _log.warning("claim refused", host=host, port=port, reason=reason, claims=count)
+            more = f" ({count} claims of this host were refused since the last entry)" if count > 1 else ""
+            entry = audit_put(origin, "claim refused", self.now(), detail=reason + more)
+            await self.store.commit(Txn(puts=(entry,)))
 
     async def _put(
         self, asked: Wanted, caller: Caller, action: str, expect: Expect | None, wait: float | None
