@@ -27,8 +27,14 @@ class RateLimit:
 
     def take(self, sender: str, cost: float = 1.0) -> None:
         """Count a request; TooManyRequestsError when the bucket is empty."""
+        missing = self.lacks(sender, cost)
+        if missing:
+            raise TooManyRequestsError(missing / self._rate)
+
+    def lacks(self, sender: str, cost: float = 1.0) -> float:
+        """Count a request; what the bucket is short of, 0 when it had enough."""
         if not self._rate:
-            return
+            return 0.0
         now = self._now()
         left, at = self._left.pop(sender, (self._burst, now))
         left = min(self._burst, left + (now - at) * self._rate)
@@ -36,5 +42,4 @@ class RateLimit:
         self._left[sender] = (left - cost if enough else left, now)
         if len(self._left) > _SENDERS:
             self._left.popitem(last=False)
-        if not enough:
-            raise TooManyRequestsError((cost - left) / self._rate)
+        return 0.0 if enough else cost - left

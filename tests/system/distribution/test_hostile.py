@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.system.distribution.raw import RawStream
 from tests.system.distribution.stage import Stage
@@ -183,6 +184,23 @@ def test_a_port_of_another_host_is_refused() -> None:
                 await agent.client.attach("acme/none")
             assert stage.claimed.asked == [("h2", name), ("h2", "acme/none")]
             assert counted(stage, "claim") == 2
+
+    asyncio.run(story())
+
+
+def test_a_flood_of_refusals_is_one_line_of_the_log() -> None:
+    """However often one host is refused for one reason, the log tells of it once a minute; all are counted."""
+
+    async def story() -> None:
+        async with Stage(TWO_SEGMENTS) as stage:
+            agent = await stage.agent("h2")
+            await agent.plane.reached(1)
+            with capture_logs() as lines:
+                for number in range(30):
+                    with pytest.raises(ClaimRefusedError):
+                        await agent.client.attach(f"acme/none-{number}")
+            assert [line["peer"] for line in lines if line["event"] == "agent refused"] == ["h2"]
+            assert counted(stage, "claim") == 30
 
     asyncio.run(story())
 

@@ -13,6 +13,7 @@ import structlog
 from triptych.controller.grpc.identity import Peer, peer_of
 from triptych.controller.grpc.refusal import RefusalError, claim_refusal
 from triptych.controller.grpc.streams import Context, Streams
+from triptych.controller.limits import RateLimit
 from triptych.controller.ports import Attachments
 from triptych.controller.publish import Publisher
 from triptych.errors import InputError, StoreError, WireError
@@ -24,6 +25,9 @@ _log = structlog.get_logger(__name__)
 
 KEEPALIVE_SECONDS = 10
 GRACE_SECONDS = 1.0
+TOLD_SECONDS = 60.0
+"""Between two lines of the log about one who is refused for one reason; the metric counts them all."""
+
 _BEFORE_A_WORD = (
     grpc.StatusCode.UNAUTHENTICATED,
     grpc.StatusCode.FAILED_PRECONDITION,
@@ -55,6 +59,7 @@ class SouthboundServer:
         self._attachments = attachments
         self._is_revoked = is_revoked
         self._streams = Streams(publisher, now)
+        self._told = RateLimit(1 / TOLD_SECONDS, 1, now)
         self._server: grpc.aio.Server | None = None
 
     async def start(self, address: str, tls: ServerTls) -> int:
@@ -137,7 +142,8 @@ class SouthboundServer:
     async def _refuse(self, context: Context, refusal: RefusalError) -> NoReturn:
         if refusal.reason:
             self._publisher.metrics.refused.labels(refusal.reason).inc()
-            _log.warning("agent refused", peer=refusal.who, reason=refusal.reason, problem=refusal.problem)
+            if not self._told.lacks(f"{refusal.reason} {refusal.who}"):
+                _log.warning("agent refused", peer=refusal.who, reason=refusal.reason, problem=refusal.problem)
         await context.abort(refusal.code, refusal.problem)
         raise AssertionError("abort raises")
 
