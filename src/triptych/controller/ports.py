@@ -36,7 +36,10 @@ class Attachments(Protocol):
         ...
 
     async def detach(self, host: str, port: str, generation: int) -> bool:
-        """Note that a port is attached there no longer; False when the generation is a former one. StoreError."""
+        """Note that a port is attached there no longer; False when the generation is a former one.
+
+        InputError (too often), StoreError.
+        """
         ...
 
 
