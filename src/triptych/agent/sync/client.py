@@ -188,7 +188,14 @@ class SyncClient:
 
 
 async def _answer(call: grpc.aio.UnaryUnaryCall[bytes, bytes]) -> bytes:
-    return await call
+    try:
+        return await call
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if not call.cancelled() or task is None or task.cancelling():
+            raise
+        # Not whoever asked was cancelled: the connection ended, and its calls with it.
+        raise ControllerUnavailableError("the controller did not answer before the connection to it ended") from None
 
 
 def _reason(error: Exception) -> str:

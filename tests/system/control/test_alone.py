@@ -1,0 +1,48 @@
+"""What an agent does by itself while, and after, its controller is away: real daemons, real machines."""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+from pathlib import Path
+
+from tests.system.control.watch import kill, until
+from tests.system.lab.traffic import reaches
+from triptych.client.local import Done
+from triptych.lab import Lab
+
+VM = "acme/web-2"
+
+
+def unread(lab: Lab) -> int:
+    """How many bytes wait in the sockets that the controller serves agents by."""
+    found = re.search(r'controllers = \["[^"]*:(\d+)"', lab.fleet.agent("h1").config.read_text())
+    assert found
+    tables = [Path(f"/proc/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    sockets = [line.split() for table in tables for line in table]
+    return sum(int(words[4].split(":")[1], 16) for words in sockets if words[1].endswith(f":{int(found[1]):04X}"))
+
+
+def test_a_controller_that_dies_in_the_middle_of_an_attach(fleet_lab: Lab) -> None:
+    """The VM gets its port by the last facts, though the controller was asked and died before it answered."""
+    interface = fleet_lab.plan.vms[VM].port.interface
+    with fleet_lab.fleet.local("h1") as local:
+        local.detach(VM)
+    assert fleet_lab.fleet.controller.signal(signal.SIGSTOP)
+    answers: list[Done] = []
+
+    def attach() -> None:
+        with fleet_lab.fleet.local("h1") as local:
+            answers.append(local.attach(VM, interface))
+
+    asking = threading.Thread(target=attach)
+    before = unread(fleet_lab)
+    asking.start()
+    until(lambda: unread(fleet_lab) > before, "the controller is asked")
+    kill(fleet_lab, controller=True)
+    asking.join(timeout=30)
+    assert [(done.phase, done.note) for done in answers] == [
+        ("live", "no controller answers; granted by what it said last")
+    ]
+    reaches(fleet_lab, VM, "10.0.2.12")
