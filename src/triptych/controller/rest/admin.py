@@ -18,7 +18,7 @@ from triptych.controller.rest.operations import Reads, writes
 from triptych.controller.service.access import Role, require_fleet
 from triptych.controller.service.audit import AuditPage, list_audit
 from triptych.controller.service.revocations import Revoked, revoke_certificate
-from triptych.controller.service.tokens import Token, issue, revoke, rfc3339
+from triptych.controller.service.tokens import LONGEST_LIFETIME, Token, issue, revoke, rfc3339
 from triptych.errors import InputError
 
 _Request = Request[Any, Any, Any]
@@ -30,7 +30,12 @@ _NEW_TOKEN = Schema(
         "name": _STRING,
         "role": Schema(type=OpenAPIType.STRING, enum=[role.value for role in Role]),
         "tenants": Schema(type=OpenAPIType.ARRAY, items=_STRING, description="Empty: all, and the machines"),
-        "expires_in": Schema(any_of=[Schema(type=OpenAPIType.INTEGER, minimum=1), Schema(type=OpenAPIType.NULL)]),
+        "expires_in": Schema(
+            any_of=[
+                Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=LONGEST_LIFETIME),
+                Schema(type=OpenAPIType.NULL),
+            ]
+        ),
     },
     required=["name", "role"],
 )

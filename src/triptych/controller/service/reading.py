@@ -18,6 +18,7 @@ from triptych.core.compile.lookup import Id
 from triptych.core.forward import Fabric, Protocol, Trace, trace
 from triptych.core.forward.headers import DEFAULT_TTL
 from triptych.core.model import Key, Kind, Object, Router, Segment
+from triptych.core.model.fields import MAX_ID, MAX_VNI
 from triptych.core.tables import BY_NAME, LOCATIONS, NEIGHBORS, ROUTES, Location, Neighbor, Route, Row, Table
 from triptych.errors import InputError, NotFoundError
 
@@ -149,9 +150,12 @@ class Reading:
         return Explained(table, RowNames(self._mirror.owners).describe(row), reason.sentence, reason.objects)
 
     def _scope(self, table: Table, scope: str) -> int:
-        kind = Kind.ROUTER if table is ROUTES else Kind.SEGMENT
-        if scope.isascii() and scope.isdigit() and len(scope) <= _LONGEST_NUMBER:
-            return int(scope)
+        kind, word, most = (Kind.ROUTER, "router id", MAX_ID) if table is ROUTES else (Kind.SEGMENT, "VNI", MAX_VNI)
+        if scope.isascii() and scope.isdigit():
+            digits = scope.lstrip("0")
+            if len(digits) > len(str(most)) or not 1 <= int(digits or "0") <= most:
+                raise InputError(f"{table.name} row: scope {scope[:80]!r} is no {word}; give one from 1 to {most}")
+            return int(digits)
         tenant, slash, name = scope.partition("/")
         if not slash:
             raise InputError(f"{kind.singular} {scope!r}: is neither a number nor TENANT/{kind.singular.upper()}")
@@ -170,7 +174,6 @@ class Reading:
         )
 
 
-_LONGEST_NUMBER = 10
 _FORMS = {"locations": "a MAC", "neighbors": "an IP address", "routes": "a prefix"}
 _KEYS: Mapping[str, Callable[[int, str], bytes]] = {
     LOCATIONS.name: lambda scope, key: Location.key(scope, Mac.parse(key)),

@@ -27,6 +27,10 @@ _SALT = 16
 _DIGEST = 32
 _SECRET = 32
 _LONGEST = 200
+LONGEST_LIFETIME = 36_500 * 86_400
+"""Seconds; who wants more wants a token without an end."""
+
+_FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -57,8 +61,11 @@ class Issued(msgspec.Struct, frozen=True):
 
 
 def rfc3339(moment: float | None) -> str:
-    """Seconds since the epoch as text; empty for None."""
-    return "" if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+    """Seconds since the epoch as text; empty for None. What is beyond the calendar is its first or last second."""
+    if moment is None:
+        return ""
+    inside = min(max(moment, _FIRST.timestamp()), _LAST.timestamp())
+    return datetime.fromtimestamp(inside, UTC).isoformat(timespec="seconds")
 
 
 def new_token(name: str, role: Role, tenants: tuple[str, ...] | None, now: float, lifetime: float | None) -> Issued:
@@ -68,8 +75,10 @@ def new_token(name: str, role: Role, tenants: tuple[str, ...] | None, now: float
             read_name(word)
         except RefusedError as refused:
             raise InputError(f"token: {word!r} {refused.problem}; {refused.remedy}") from None
-    if lifetime is not None and lifetime <= 0:
-        raise InputError(f"token {name}: a lifetime of {lifetime:g} s is over already; give seconds, or none for ever")
+    if lifetime is not None and not 0 < lifetime <= LONGEST_LIFETIME:
+        raise InputError(
+            f"token {name}: cannot live {lifetime:g} s; give 1 to {LONGEST_LIFETIME} seconds, or none: for ever"
+        )
     identity, secret, salt = secrets.token_hex(6), secrets.token_urlsafe(_SECRET), secrets.token_bytes(_SALT)
     expires = None if lifetime is None else now + lifetime
     token = Token(identity, name, role, tenants, now, expires, salt, _hash(secret, salt))
@@ -88,11 +97,16 @@ async def issue(
 ) -> Issued:
     """Make a token and keep its hash; InputError."""
     issued = new_token(name, role, tenants, now, lifetime)
+    return msgspec.structs.replace(issued, revision=await keep(store, issued, now=now, origin=origin))
+
+
+async def keep(store: Store, issued: Issued, *, now: float, origin: Origin) -> int:
+    """Let a new token count, as of the revision that is returned; StoreError."""
     token = issued.token
     key = TOKENS + token.id.encode()
-    entry = audit_put(origin, "token issued", now, detail=f"{token.id} ({name}, {role.value})")
+    entry = audit_put(origin, "token issued", now, detail=f"{token.id} ({token.name}, {token.role.value})")
     done = await store.commit(Txn((Absent(key),), (Put(key, msgspec.json.encode(token)), entry)))
-    return msgspec.structs.replace(issued, revision=done.revision)
+    return done.revision
 
 
 async def revoke(store: Store, identity: str, *, now: float, origin: Origin) -> int:
