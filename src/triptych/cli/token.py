@@ -42,7 +42,7 @@ def create(
     from triptych.client.rest import api
     from triptych.client.rest.messages import NewToken
 
-    wanted = NewToken(name, role.value, tenant or [], None if days is None else days * _DAY)
+    wanted = NewToken(name, role.value, tenant or None, None if days is None else days * _DAY)
     with controller(server, token_file, ca) as client:
         issued = client.send(api.create_token(wanted))
     if output is not Format.TABLE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.contract.controller.served import served
+from tests.contract.controller.served import bearer, served
 from triptych.controller.service.access import Role
 from triptych.controller.service.audit import Origin
 from triptych.controller.service.tokens import Issued, keep, new_token
@@ -37,3 +37,35 @@ async def test_a_token_of_any_age_is_listed() -> None:
         listed = {item["name"]: item["expires"] for item in (await api.ask("GET", "/v1/tokens")).json()}
         last, first = "9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00+00:00"
         assert listed == {"admin": "", "old-0": last, "old-1": last, "old-2": first}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "said"),
+    [
+        ("POST", "/v1/tokens", {"name": "x", "role": "viewer", "tenant": ["acme"]}, "unknown field `tenant`"),
+        ("POST", "/v1/tokens", {"name": "x", "role": "viewer", "expires": 60}, "unknown field `expires`"),
+        ("POST", "/v1/tokens", {"name": "x", "role": "viewer", "tenants": []}, "length >= 1"),
+        ("POST", "/v1/tokens", {"name": "x", "role": "viewer", "tenants": "acme"}, "`$.tenants`"),
+        ("PUT", "/v1/pki/revoked/0a", {"hosts": "h1"}, "unknown field `hosts`"),
+        ("PUT", "/v1/pki/revoked/0a", {"serial": "0b"}, "serial '0b' is not '0a' of the path"),
+    ],
+)
+async def test_what_is_not_understood_gives_no_rights(method: str, path: str, body: object, said: str) -> None:
+    """A token or revocation with a field that nobody knows, or for no tenant at all, is refused and not made."""
+    async with MemoryStore() as store, served(store) as api:
+        assert said in (await api.ask(method, path, 400, json=body)).json()["detail"]
+        assert [item["name"] for item in (await api.ask("GET", "/v1/tokens")).json()] == ["admin"]
+        assert (await api.ask("GET", "/v1/pki/revoked")).json() == []
+
+
+async def test_a_token_is_for_whom_it_says() -> None:
+    """Tenants that are named are all that a token is for; without any, and with null, it is for everything."""
+    async with MemoryStore() as store, served(store) as api:
+        await api.town()
+        seen = {}
+        for name, more in (("one", {"tenants": ["acme"]}), ("left-out", {}), ("null", {"tenants": None})):
+            made = (await api.ask("POST", "/v1/tokens", 201, json={"name": name, "role": "viewer", **more})).json()
+            found = await api.client.get("/v1/tenants", headers=bearer(made["secret"]))
+            seen[name] = made["token"]["tenants"], [item["name"] for item in found.json()["items"]]
+        everything: tuple[list[str], list[str]] = [], ["acme", "beta"]
+        assert seen == {"one": (["acme"], ["acme"]), "left-out": everything, "null": everything}

@@ -7,7 +7,7 @@ command line prints: a document is DESIGN section 3's, a trace `triptych.core.fo
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -133,12 +133,12 @@ class TokenInfo(msgspec.Struct, frozen=True):
     expires: str = ""
 
 
-class NewToken(msgspec.Struct, frozen=True):
-    """What a token is to be. `expires_in` is in seconds; null: never."""
+class NewToken(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a token is to be. `expires_in` is in seconds; null: never. `tenants` null: all, and the machines."""
 
     name: str
     role: str
-    tenants: list[str] = []
+    tenants: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
     expires_in: int | None = None
 
 

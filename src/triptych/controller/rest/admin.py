@@ -29,7 +29,10 @@ _NEW_TOKEN = Schema(
     properties={
         "name": _STRING,
         "role": Schema(type=OpenAPIType.STRING, enum=[role.value for role in Role]),
-        "tenants": Schema(type=OpenAPIType.ARRAY, items=_STRING, description="Empty: all, and the machines"),
+        "tenants": Schema(
+            any_of=[Schema(type=OpenAPIType.ARRAY, items=_STRING, min_items=1), Schema(type=OpenAPIType.NULL)],
+            description="Left out: all, and the machines",
+        ),
         "expires_in": Schema(
             any_of=[
                 Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=LONGEST_LIFETIME),
@@ -38,8 +41,17 @@ _NEW_TOKEN = Schema(
         ),
     },
     required=["name", "role"],
+    additional_properties=False,
 )
-_REVOCATION = Schema(type=OpenAPIType.OBJECT, properties={"host": _STRING, "reason": _STRING})
+_REVOCATION = Schema(
+    type=OpenAPIType.OBJECT,
+    properties={"serial": _STRING, "host": _STRING, "reason": _STRING},
+    additional_properties=False,
+)
+
+
+class _Wanted(Revocation, frozen=True, forbid_unknown_fields=True):
+    """What is to be revoked: unlike a client, which reads what newer controllers tell, this takes nothing unknown."""
 
 
 def _info(token: Token) -> TokenInfo:
@@ -81,7 +93,7 @@ async def create_token(request: _Request, desk: AtDesk, caller: By) -> IssuedTok
         desk.service.store,
         wanted.name,
         role,
-        tenants=tuple(wanted.tenants) or None,
+        tenants=None if wanted.tenants is None else tuple(wanted.tenants),
         now=desk.service.now(),
         lifetime=wanted.expires_in,
         origin=caller.origin,
@@ -126,9 +138,12 @@ async def revoke_host(request: _Request, desk: AtDesk, caller: By, serial: FromP
     """Revoke a certificate."""
     require_fleet(caller.actor, Role.ADMIN)
     try:
-        revoked = msgspec.convert({**await read_fields(request), "serial": serial}, Revoked)
+        wanted = msgspec.convert({"serial": serial, **await read_fields(request)}, _Wanted)
     except msgspec.ValidationError as error:
         raise InputError(f"certificate: {error}") from None
+    if wanted.serial != serial:
+        raise InputError(f"certificate: serial {wanted.serial[:80]!r} is not {serial[:80]!r} of the path; leave it out")
+    revoked = Revoked(serial, wanted.host, wanted.reason)
     revision = await revoke_certificate(desk.service.store, revoked, now=desk.service.now(), origin=caller.origin)
     await desk.revocations.reached(revision)
 
