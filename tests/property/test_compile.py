@@ -12,8 +12,32 @@ from hypothesis import strategies as st
 
 from tests.examples import share
 from triptych.core.addresses import Mac
-from triptych.core.compile import Change, Compiler, Delete, Put, compile_network, explain, merge_rows, scope_of
-from triptych.core.model import Bum, Host, Kind, L2Gateway, Network, Object, Port, Router, Segment, StaticRoute, Subnet
+from triptych.core.compile import (
+    Change,
+    Compiler,
+    Delete,
+    Newcomers,
+    Put,
+    compile_network,
+    explain,
+    merge_rows,
+    scope_of,
+    split_delta,
+)
+from triptych.core.model import (
+    Bum,
+    Host,
+    Key,
+    Kind,
+    L2Gateway,
+    Network,
+    Object,
+    Port,
+    Router,
+    Segment,
+    StaticRoute,
+    Subnet,
+)
 from triptych.core.tables import ROUTES, Row
 from triptych.testing.networks import networks
 from triptych.testing.walks import EXPANDERS, Walk, follow
@@ -80,11 +104,41 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
 )
 
 
+def _key(change: Change) -> Key:
+    return change.object.key if isinstance(change, Put) else change.key
+
+
 @given(st.lists(st.lists(CHANGES, max_size=12), max_size=12))
 def test_any_edits_of_anything_give_the_rows_of_a_full_compile(walk: list[list[Change]]) -> None:
     """Even with dangling names and clashing numbers rows depend only on what is declared, and none dangles."""
     for _ in follow(list(walk), Compiler()):
         pass
+
+
+INDEXES = ("ports", "ports_of_segment", "ports_of_host", "members", "segments_of_host")
+
+
+@given(st.lists(st.lists(CHANGES, max_size=12, unique_by=_key), max_size=8))
+def test_new_ports_taken_in_together_make_what_they_make_one_by_one(walk: list[list[Change]]) -> None:
+    """Rows, deltas, their parts and the indexes are those of a compiler that declares every port by itself."""
+    together, single = Compiler(), Compiler()
+    for batch in walk:
+        ports = [change.object for change in batch if isinstance(change, Put) and isinstance(change.object, Port)]
+        rest = [change for change in batch if not (isinstance(change, Put) and isinstance(change.object, Port))]
+        others = {_key(change): change.object if isinstance(change, Put) else None for change in rest}
+        newcomers = Newcomers(together.declared, others)
+        rest += [Put(port) for port in ports if not newcomers.add(port)]
+        delta, expected = together.apply(rest, newcomers), single.apply(batch)
+        assert delta == expected
+        assert together.parts == single.parts == split_delta(expected)
+        assert together.replaced == single.replaced
+        assert together.rows == single.rows
+        for index in INDEXES:
+            assert getattr(together.declared, index) == getattr(single.declared, index)
+        by_host = {(host, name) for host, names in newcomers.of_host.items() for name in names}
+        told = together.former.keys() | {Key(Kind.PORT, *name) for name in newcomers.ports}
+        assert told == single.former.keys()
+        assert by_host == {(port.host, name) for name, port in newcomers.ports.items() if port.host is not None}
 
 
 @given(st.lists(OBJECTS, max_size=25), st.randoms(use_true_random=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -12,9 +13,12 @@ from hypothesis import strategies as st
 from triptych.controller.mirror import Mirror
 from triptych.controller.mirror.numbers import Cursors, Without
 from triptych.controller.mirror.subnets import SubnetOrder
-from triptych.core.addresses import IPNetwork
+from triptych.controller.slices import SLICE
+from triptych.core.addresses import IPNetwork, Mac
 from triptych.core.compile import Change, Delete, Put, compile_network
-from triptych.core.model import Kind
+from triptych.core.model import Key, Kind, Port
+from triptych.core.model.codec import encode_object
+from triptych.core.model.keys import object_key
 from triptych.core.tables import Delta
 from triptych.errors import StoreClosedError, StoreUnavailableError
 from triptych.stores.base import Put as StorePut
@@ -85,6 +89,46 @@ async def test_what_listeners_are_told() -> None:
     assert {name: set(rows) for name, rows in put_rows.puts.items()} == {
         name: set(rows) for name, rows in gone_rows.deletes.items()
     }
+
+
+async def test_a_large_batch_is_seen_whole_and_lets_others_have_turns() -> None:
+    """While thousands of ports are taken in others get a turn every `SLICE` objects, and see none of them or all."""
+    count = 5 * SLICE
+    seen: list[tuple[int, int, int, int]] = []
+    async with MemoryStore() as store, open_office(store) as office:
+        mirror = office.mirror
+
+        async def look() -> None:
+            while True:
+                members = mirror.owners.members("acme", "s1")
+                seen.append((mirror.revision, len(mirror.declared.ports), len(members.macs), len(mirror.compiler.rows)))
+                await asyncio.sleep(0)
+
+        await office.apply(town())
+        before = mirror.revision
+        own = len(mirror.compiler.rows)
+        ports = {key: encode_object(item) for key, item in _ports(count)}
+        looking = asyncio.create_task(look())
+        done = await store.commit(Txn(puts=tuple(StorePut(object_key(key), value) for key, value in ports.items())))
+        await mirror.reached(done.revision)
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        assert set(seen) <= {(before, 0, 0, own), (done.revision, count, count, own + 2 * count)}
+        # Each object is read, and then made ready: two rounds of five slices.
+        assert [at for at, *_ in seen].count(before) >= 2 * (count // SLICE - 1)
+        assert len(mirror.declared.ports) == len(mirror.owners.members("acme", "s1").macs) == count
+        assert mirror.compiler.rows.tables == compile_network(mirror.network).tables
+        assert mirror.network.objects == {key: mirror.get(key) for key in mirror.revisions}
+        assert {mirror.revisions[key] for key in ports} == {done.revision}
+
+
+def _ports(count: int) -> Iterator[tuple[Key, Port]]:
+    for number in range(count):
+        ip = ip_address("10.1.1.0") + number
+        item = Port(
+            "acme", f"p{number}", "s1", Mac(b"\x02\x00" + number.to_bytes(4, "big")), f"h{number % 2 + 1}", (ip,)
+        )
+        yield item.key, item
 
 
 @settings(max_examples=10)

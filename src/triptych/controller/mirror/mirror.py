@@ -7,16 +7,17 @@ still so (`revision_of`), and waits with `reached` where it is not.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from types import MappingProxyType
 
 import structlog
 
+from triptych.controller.mirror.intake import Intake
 from triptych.controller.mirror.owners import Owners
 from triptych.controller.mirror.waiting import Waiting
 from triptych.controller.ports import Listener
+from triptych.controller.slices import in_slices
 from triptych.core.compile import Change, Compiler, Delete, Put
 from triptych.core.compile.declared import Declared
 from triptych.core.model import Key, Network, Object
@@ -26,9 +27,6 @@ from triptych.errors import StoreUnavailableError
 from triptych.stores.base import Entry, Events, Progress, Snapshot, Store, list_all
 
 _log = structlog.get_logger(__name__)
-
-_BREATH = 2_000
-"""Objects that are decoded before others get a turn."""
 
 
 class Mirror:
@@ -115,38 +113,40 @@ class Mirror:
             )
 
     async def _take(self, batch: Events | Snapshot | Progress) -> None:
-        changes: list[tuple[Change, int]] = []
+        entries: list[tuple[bytes, Entry | None]] = []
         match batch:
             case Events():
-                changes = await self._decoded({event.key: event.entry for event in batch.events})
+                entries = [(event.key, event.entry) for event in batch.events]
             case Snapshot():
                 present: dict[bytes, Entry | None] = dict.fromkeys(map(object_key, self._revisions))
-                changes = await self._decoded(present | {entry.key: entry for entry in batch.entries})
+                entries = list((present | {entry.key: entry for entry in batch.entries}).items())
             case Progress():
                 pass
-        self._apply(changes, batch.revision)
+        # Only here does anything change, so what is made ready meets the network that it was made for.
+        self._apply(await self._ready(entries), batch.revision)
 
-    async def _decoded(self, entries: Mapping[bytes, Entry | None]) -> list[tuple[Change, int]]:
-        """The changes that differ from what is here, each with its revision."""
-        changes: list[tuple[Change, int]] = []
-        for number, (raw, entry) in enumerate(entries.items()):
-            if number % _BREATH == _BREATH - 1:
-                await asyncio.sleep(0)
-            try:
-                key = parse_object_key(raw)
-                if entry is None:
-                    changes.append((Delete(key), 0))
-                elif self._revisions.get(key) != entry.mod_revision:
-                    value, known = self._written.get(raw, (b"", None))
-                    item = known if known is not None and value == entry.value else None
-                    changes.append((Put(item or decode_object(key.kind, entry.value)), entry.mod_revision))
-            except ValueError as error:
-                # Somebody else's writing must not take the whole network away.
-                _log.error("object unreadable", key=repr(raw), error=str(error))
-        return changes
+    async def _ready(self, entries: Sequence[tuple[bytes, Entry | None]]) -> Intake:
+        """The changes that differ from what is here."""
+        changes: list[Change] = []
+        revisions: dict[Key, int] = {}
+        async for some in in_slices(entries):
+            for raw, entry in some:
+                try:
+                    key = parse_object_key(raw)
+                    if entry is None:
+                        changes.append(Delete(key))
+                    elif self._revisions.get(key) != entry.mod_revision:
+                        value, known = self._written.get(raw, (b"", None))
+                        item = known if known is not None and value == entry.value else None
+                        changes.append(Put(item or decode_object(key.kind, entry.value)))
+                        revisions[key] = entry.mod_revision
+                except ValueError as error:
+                    # Somebody else's writing must not take the whole network away.
+                    _log.error("object unreadable", key=repr(raw), error=str(error))
+        return await Intake.of(changes, revisions, self.declared)
 
-    def _apply(self, changes: list[tuple[Change, int]], revision: int) -> None:
-        for change, changed_at in changes:
+    def _apply(self, intake: Intake, revision: int) -> None:
+        for change in intake.changes:
             new = change.object if isinstance(change, Put) else None
             key = change.object.key if isinstance(change, Put) else change.key
             old = self.declared.get(key)
@@ -154,15 +154,15 @@ class Mirror:
                 self.owners.delete(old)
             if new is not None:
                 self.owners.put(new)
-                self._revisions[key] = changed_at
             else:
                 self._revisions.pop(key, None)
-        if changes:
+        self.owners.join(intake.owners)
+        self._revisions.update(intake.revisions)
+        if intake.all:
             self._network = None
-            made = tuple(change for change, _ in changes)
-            delta = self._compiler.apply(made)
+            delta = self._compiler.apply(intake.changes, intake.newcomers)
             # Listeners see the rows and the revision that they are at; who waits runs after them.
             self._waiting.advance(revision)
             for listener in tuple(self._listeners):
-                listener(revision, made, delta)
+                listener(revision, tuple(intake.all), delta)
         self._waiting.advance(revision)

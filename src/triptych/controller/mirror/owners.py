@@ -6,7 +6,7 @@ moment have the same; what counts is who put it last.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from triptych.controller.mirror.numbers import Cursors
@@ -128,6 +128,13 @@ class Owners:
                 self.underlays[item.underlay] = owner
             case Router():
                 self.router_ids.put(item.id, owner)
+
+    def join(self, owners: Mapping[Id, Members]) -> None:
+        """Many new ports are there, none of them migrating, by segment: the cost is that of joining dictionaries."""
+        for segment, members in owners.items():
+            held = self._members.setdefault(segment, Members())
+            held.macs.update(members.macs)
+            held.ips.update(members.ips)
 
     def delete(self, item: Object) -> None:
         """An object that was put is there no longer."""

@@ -6,7 +6,7 @@ before, and which are told other facts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from triptych.core.compile.declared import Declared
@@ -39,9 +39,17 @@ class _Reached:
     routers: set[Id] = field(default_factory=set)
 
 
-def concern_of(declared: Declared, former: Mapping[Key, Object | None]) -> Concern:
-    """What a batch means for hosts: `declared` is after it, `former` has what it changed as that was before."""
+def concern_of(
+    declared: Declared, former: Mapping[Key, Object | None], newcomers: Mapping[str, Collection[Id]] | None = None
+) -> Concern:
+    """What a batch means for hosts: `declared` is after it, `former` has what it changed as that was before.
+
+    `newcomers` are new ports by host, which `former` leaves out.
+    """
     concern, reached = Concern(), _Reached()
+    for host, ports in (newcomers or {}).items():
+        concern.scopes.add(host)
+        concern.ports[host] = set(ports)
     for key, old in former.items():
         _look(concern, reached, old, declared.get(key))
     for name in reached.routers:

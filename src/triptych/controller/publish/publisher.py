@@ -26,7 +26,7 @@ from triptych.controller.publish.progress import Progress
 from triptych.controller.publish.scopelog import ScopeLog
 from triptych.controller.publish.session import News, Session
 from triptych.controller.publish.work import Work
-from triptych.core.compile import Change, Compiler, Scope, split_delta
+from triptych.core.compile import Change, Compiler, Scope
 from triptych.core.tables import Delta
 from triptych.errors import NotFoundError
 from triptych.wire.messages import FactsUpdate, Refused, Report
@@ -143,10 +143,10 @@ class Publisher:
 
     # What changes bring.
 
-    def _changed(self, revision: int, _changes: tuple[Change, ...], delta: Delta) -> None:
+    def _changed(self, revision: int, _changes: tuple[Change, ...], _delta: Delta) -> None:
         started = self._now()
         declared = self._compiler.declared
-        concern = concern_of(declared, self._compiler.former)
+        concern = concern_of(declared, self._compiler.former, self._compiler.newcomers)
         self._bundles.clear()
         self.work.compiled_rows += self._compiler.work.rows
         concerned: set[str] = set(concern.ports)
@@ -154,7 +154,7 @@ class Publisher:
             if moved := self._needs(host, revision if host in concern.movers else None, started):
                 concerned.add(host)
                 self._news(host).scopes.update(moved)
-        for scope, part in split_delta(delta).items():
+        for scope, part in self._compiler.parts.items():
             if (log := self._logs.get(scope)) is not None:
                 log.change(revision, part, self._compiler.replaced)
             for host in self._audience.hosts_of(scope):

@@ -12,6 +12,7 @@ from triptych.core.compile.compiler import (
     scopes_of_host,
 )
 from triptych.core.compile.explain import Explanation, explain
+from triptych.core.compile.newcomers import Newcomers
 from triptych.core.compile.scopes import Scope, ScopeKind, merge_rows, scope_of, scope_rows, split_delta, split_rows
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Compiler",
     "Delete",
     "Explanation",
+    "Newcomers",
     "Put",
     "Scope",
     "ScopeKind",

@@ -7,16 +7,18 @@ rows are those of `compile_network`, byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from triptych.core.compile.declared import Declared
 from triptych.core.compile.ledger import Ledger
-from triptych.core.compile.producers import Producer, produce, producers
+from triptych.core.compile.lookup import Id
+from triptych.core.compile.newcomers import Newcomers
+from triptych.core.compile.producers import Maker, Producer, produce, producers
 from triptych.core.compile.rules import RULES, Rule, by_kind
-from triptych.core.compile.scopes import Scope, merge_rows, scope_rows, scopes_needed
+from triptych.core.compile.scopes import Scope, merge_rows, scope_rows, scopes_needed, split_delta
 from triptych.core.model import Key, Network, Object
-from triptych.core.tables import Delta, Rows, Table, TableSet
+from triptych.core.tables import Delta, Rows, Table, TableSet, merge_deltas
 
 
 class Put(NamedTuple):
@@ -72,7 +74,11 @@ class Compiler:
         self._declared = Declared(network or ())
         self._ledger = Ledger()
         self.former: dict[Key, Object | None] = {}
-        """What the objects that the last `apply` changed were before it; None: not there."""
+        """What the objects that the last `apply` changed were before it; None: not there. Newcomers are left out."""
+        self.newcomers: Mapping[str, Collection[Id]] = {}
+        """The new ports that the last `apply` took in together, by host."""
+        self._last = Delta()
+        self._parts: Mapping[Scope, Delta] | None = None
         self.work = Work()
         """Of the last `apply` (at first: of the full compile)."""
         self._make(producers(self._declared))
@@ -92,6 +98,13 @@ class Compiler:
         """By table, the former values of rows that the delta of the last `apply` put in place of others."""
         return self._ledger.replaced
 
+    @property
+    def parts(self) -> Mapping[Scope, Delta]:
+        """The delta of the last `apply` by scope."""
+        if self._parts is None:
+            self._parts = split_delta(self._last)
+        return self._parts
+
     def scope(self, scope: Scope) -> TableSet:
         """The rows of one scope, as an independent set; empty for one that has none."""
         rows = self._ledger.scopes.get(scope)
@@ -110,13 +123,15 @@ class Compiler:
         producer, value = self._ledger.maker(table, key), self._ledger.value(table, key)
         return (producer, value) if producer is not None and value is not None else None
 
-    def apply(self, changes: Iterable[Change]) -> Delta:
+    def apply(self, changes: Iterable[Change], newcomers: Newcomers | None = None) -> Delta:
         """Take a batch of changes in, in any order, and return the smallest delta of rows.
 
         What counts is the network after the whole batch: inside it, references may dangle.
+        `newcomers` belong to the batch, beside `changes`, which are their `others`.
         """
         dirty: dict[Producer, None] = {}
         self.former = {}
+        self.newcomers = {}
         for change in changes:
             new = change.object if isinstance(change, Put) else None
             key = new.key if new is not None else change.key  # type: ignore[union-attr]
@@ -135,13 +150,37 @@ class Compiler:
                 self._declared.put(new)
                 for rule in rules:
                     dirty.update(dict.fromkeys(rule.dirties(self._declared, new)))
-        return self._make(dirty)
+        if newcomers is None:
+            return self._make(dirty)
+        self.newcomers = newcomers.of_host
+        self._declared.join(newcomers.ports, newcomers.of_segment, newcomers.of_host, newcomers.members)
+        for (tenant, name), counts in newcomers.members.items():
+            if self._declared.floods(self._declared.segments[tenant, name]):
+                dirty.update(dict.fromkeys(Producer(Maker.FLOOD, tenant, name, host) for host in counts))
+        return self._make(dirty, newcomers)
 
-    def _make(self, dirty: Iterable[Producer]) -> Delta:
+    def _make(self, dirty: Iterable[Producer], newcomers: Newcomers | None = None) -> Delta:
         made = [(producer, tuple(produce(self._declared, producer))) for producer in dirty]
-        delta, rows = self._ledger.settle(made)
-        self.work = Work(len(made), rows)
-        return delta
+        alone = newcomers is not None and self._ledger.free(newcomers.makers) and newcomers.free(made)
+        if newcomers is not None and not alone:
+            # In a network that contradicts itself who wins is settled row by row.
+            made += newcomers.made.items()
+        delta, compared = self._ledger.settle(made)
+        self.work = Work(len(made), compared)
+        self._last, self._parts = delta, None
+        if newcomers is not None and alone:
+            self._ledger.join(newcomers.made, newcomers.makers, newcomers.rows)
+            self.work = Work(len(made) + len(newcomers.made), compared + sum(map(len, newcomers.makers.values())))
+            self._parts = _joined(self.parts, newcomers.rows)
+            self._last = merge_deltas([delta, *(Delta(dict(rows.tables)) for rows in newcomers.rows.values())])
+        return self._last
+
+
+def _joined(parts: Mapping[Scope, Delta], added: Mapping[Scope, TableSet]) -> dict[Scope, Delta]:
+    """Changes by scope with rows that are new."""
+    new = {scope: Delta({name: part for name, part in rows.tables.items() if part}) for scope, rows in added.items()}
+    both = {scope: merge_deltas([parts[scope], delta]) for scope, delta in new.items() if scope in parts}
+    return {**parts, **new, **both}
 
 
 def scopes_of_host(network: Network, host: str) -> frozenset[Scope]:

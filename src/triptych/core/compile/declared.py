@@ -13,7 +13,7 @@ dangle for a moment, and is whole again when its target arrives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from triptych.core.addresses import IP
@@ -98,6 +98,23 @@ class Declared:
                 self.routers[item.tenant, item.name] = item
             case Tenant():
                 self.tenants["", item.name] = item
+
+    def join(
+        self,
+        ports: Mapping[Id, Port],
+        of_segment: Mapping[Id, Mapping[Id, None]],
+        of_host: Mapping[str, Mapping[Id, None]],
+        members: Mapping[Id, Mapping[str, int]],
+    ) -> None:
+        """Declare many new ports, by the indexes that they make: the cost is that of joining dictionaries."""
+        self.ports.update(ports)
+        for segment, names in of_segment.items():
+            self.ports_of_segment.setdefault(segment, {}).update(names)
+        for host, names in of_host.items():
+            self.ports_of_host.setdefault(host, {}).update(names)
+        for segment, counts in members.items():
+            for host, count in counts.items():
+                self._enter(segment, host, count)
 
     def delete(self, item: Object) -> None:
         """Take back an object that is there, exactly as it was put."""
@@ -187,11 +204,12 @@ class Declared:
             if not hops:
                 del self.hops[router]
 
-    def _enter(self, segment: Id, host: str) -> None:
+    def _enter(self, segment: Id, host: str, count: int = 1) -> None:
         counts = self.members.setdefault(segment, {})
-        counts[host] = counts.get(host, 0) + 1
-        if counts[host] == 1:
+        if host not in counts:
+            counts[host] = 0
             _join(self.segments_of_host, host, segment)
+        counts[host] += count
 
     def _exit(self, segment: Id, host: str) -> None:
         counts = self.members[segment]

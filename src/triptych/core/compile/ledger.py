@@ -70,6 +70,27 @@ class Ledger:
                 del self._made[producer]
         return self._delta(before), compared
 
+    def free(self, makers: Mapping[str, Mapping[bytes, Producer]]) -> bool:
+        """Whether nobody makes a row of these keys, by table."""
+        return all(keys.keys().isdisjoint(self._makers.get(table, {}).keys()) for table, keys in makers.items())
+
+    def join(
+        self,
+        made: Mapping[Producer, tuple[Row, ...]],
+        makers: Mapping[str, Mapping[bytes, Producer]],
+        rows: Mapping[Scope, TableSet],
+    ) -> None:
+        """Take the rows of many new producers in, whose keys are `free`: the cost is that of joining dictionaries."""
+        self._made.update(made)
+        for table, keys in makers.items():
+            self._makers.setdefault(table, {}).update(keys)
+        for scope, part in rows.items():
+            held = self._scopes.get(scope)
+            if held is None:
+                held = self._scopes[scope] = TableSet()
+            for table, values in part.tables.items():
+                held.tables[table].update(values)
+
     def _delta(self, before: Mapping[tuple[str, bytes], tuple[Table, bytes | None]]) -> Delta:
         delta = Delta()
         self.replaced = {}

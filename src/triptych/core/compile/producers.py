@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from triptych.core.addresses import IP, IPNetwork, to_ip16
 from triptych.core.compile.declared import Declared
-from triptych.core.model import Segment
+from triptych.core.model import Host, Port, Segment
 from triptych.core.tables import (
     LOCATIONS,
     NEIGHBORS,
@@ -68,15 +68,19 @@ def port_rows(declared: Declared, producer: Producer) -> Iterator[Row]:
         return
     segment = declared.segments.get((port.tenant, port.segment))
     host = declared.hosts.get(("", port.host))
-    if segment is None or host is None:
-        return
+    if segment is not None and host is not None:
+        yield from rows_of_port(port, segment, host)
+
+
+def rows_of_port(port: Port, segment: Segment, host: Host) -> tuple[Row, ...]:
+    """The same of a port that is known to be in that segment and on that host; never none."""
     vni, mac = segment.vni, port.mac
     where = Location.pack(LocationKind.VTEP, to_ip16(host.underlay), generation=port.generation)
-    yield Row(LOCATIONS, Location.key(vni, mac), where)
-    if port.ips:
-        owner = Neighbor.pack(mac)
-        for address in port.ips:
-            yield Row(NEIGHBORS, Neighbor.key(vni, address), owner)
+    location = Row(LOCATIONS, Location.key(vni, mac), where)
+    if not port.ips:
+        return (location,)
+    owner = Neighbor.pack(mac)
+    return (location, *[Row(NEIGHBORS, Neighbor.key(vni, address), owner) for address in port.ips])
 
 
 def segment_rows(declared: Declared, producer: Producer) -> Iterator[Row]:
