@@ -21,18 +21,18 @@ from triptych.stores.etcd import EtcdStore, rolling
 from triptych.stores.etcd.access import Access, channel
 from triptych.stores.etcd.layout import Layout
 
-KEYS = tuple(b"k/%d" % number for number in range(5))
-CALLS = 15
-"""What it asks of etcd: sweep, lease, owner, 3 chunks staged, gate, check, decision, 3 applied, state, end, lease."""
+KEYS = tuple(b"k/%d" % number for number in range(3))
+CALLS = 17
+"""What it asks of etcd: sweep, lease, owner, 4 chunks staged, gate, check, decision, 4 applied, state, end, lease."""
 
-TELLING = {5, 7, 9, 11, 14, CALLS + 1}
+TELLING = {5, 8, 10, 13, 16, CALLS + 1}
 """Within each of the stages, and not at all."""
 
 
 @cache
 def change() -> Txn:
-    """A large commit of three chunks: new values for keys that must be there, and one that goes."""
-    return Txn(tuple(map(Exists, KEYS)), tuple(Put(key, b"new" * 150_000) for key in KEYS), (b"old",))
+    """A large commit of four chunks: new values for keys that must be there, and one that goes."""
+    return Txn(tuple(map(Exists, KEYS)), tuple(Put(key, b"new" * 200_000) for key in KEYS), (b"old",))
 
 
 async def litter(endpoint: str, own: bytes) -> list[bytes]:
@@ -69,7 +69,7 @@ async def test_killed(etcd: EtcdServer, call: int, monkeypatch: pytest.MonkeyPat
                 revisions = [last]
             else:
                 (revision,) = {entry.mod_revision for entry in after.values()}
-                assert after == {key: Entry(key, b"new" * 150_000, first, revision, 2) for key in KEYS}
+                assert after == {key: Entry(key, b"new" * 200_000, first, revision, 2) for key in KEYS}
                 assert first < revision < last
                 assert seen in (before, after)
                 revisions = [revision, last]
@@ -94,9 +94,9 @@ async def test_finished_without_a_writer(etcd: EtcdServer) -> None:
     async with await EtcdStore.open([etcd.endpoint], namespace=own) as store:
         first = await done(store, Txn(puts=tuple(Put(key, b"first") for key in KEYS)))
         async with aclosing(store.watch(b"", first)) as watch:
-            command = [sys.executable, "-m", "tests.contract.stores.doomed", etcd.endpoint, own.decode(), "10"]
+            command = [sys.executable, "-m", "tests.contract.stores.doomed", etcd.endpoint, own.decode(), "12"]
             await asyncio.to_thread(subprocess.run, command, check=False)
             (batch,) = await take(watch, await store.revision() + 3)
-        assert [entry.value for entry in (await list_all(store, b"")).entries] == [b"new" * 150_000] * len(KEYS)
+        assert [entry.value for entry in (await list_all(store, b"")).entries] == [b"new" * 200_000] * len(KEYS)
         assert batch.revision == await store.revision()
         assert isinstance(await store.commit(put(b"a")), Committed)

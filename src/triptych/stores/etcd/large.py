@@ -207,13 +207,19 @@ class _Writer:
         return rpc.TxnRequest(compare=[changed_at(layout.gate, closed)], success=tree(operations))
 
     async def _finish(self, decided: int) -> int:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + rolling.GIVE_UP
         try:
-            return await self._roller.roll(self._id, decided, self._payloads)
-        except StoreUnavailableError as error:
-            raise OutcomeUnknownError(
-                f"a large commit is decided, but etcd was lost while it was applied ({error}); who reads or writes "
-                "next brings it to its end"
-            ) from error
+            while True:
+                try:
+                    return await self._roller.roll(self._id, decided, self._payloads)
+                except StoreUnavailableError as error:
+                    # Decided is decided: rather wait for etcd than leave the rest to others.
+                    if loop.time() > end:
+                        raise OutcomeUnknownError(
+                            f"a large commit is decided, but etcd was lost while it was applied ({error}); "
+                            "who writes or watches next brings it to its end"
+                        ) from error
         finally:
             with suppress(StoreError):
                 await self._calls.revoke(self._lease)

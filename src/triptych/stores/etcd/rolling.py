@@ -44,8 +44,8 @@ PATIENCE = 1.0
 GIVE_UP = 60.0
 """Seconds in which nothing at all has moved after which who waits for a large commit is told."""
 
-_WIDTH = 4
-"""Requests on their way at once."""
+_WIDTH = 2
+"""Requests on their way at once: one is made while etcd is busy with the other."""
 
 _FIRST_DELAY, _LAST_DELAY = 0.01, 0.1
 
