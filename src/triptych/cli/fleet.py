@@ -63,6 +63,11 @@ def status(
     for item in found.hosts:
         for problem in item.problems:
             console.print(Text(f"{item.host}: {problem}", style="red"), soft_wrap=True)
+    for move in found.moving:
+        where = f"on {', '.join(move.waiting)}" if move.waiting else "everywhere"
+        until = f"until revision {move.revision} is programmed {where}"
+        said = f"{move.port}: {move.former} passes frames on to {move.host} {until}"
+        console.print(said, markup=False, highlight=False, soft_wrap=True)
 
 
 def _show(event: Event, output: Format) -> None:

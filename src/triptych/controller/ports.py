@@ -52,6 +52,19 @@ class HostStatus(msgspec.Struct, frozen=True):
     report: Mapping[str, Any] = {}
 
 
+class Move(msgspec.Struct, frozen=True):
+    """A port that has left a host for another: `former` passes its frames on until `revision` is live everywhere.
+
+    `waiting` are the hosts that have not programmed it.
+    """
+
+    port: str
+    former: str
+    host: str
+    revision: int
+    waiting: tuple[str, ...] = ()
+
+
 class Acks(Protocol):
     """Who has programmed what; `publish` knows."""
 
@@ -61,6 +74,10 @@ class Acks(Protocol):
 
     def hosts(self) -> Mapping[str, HostStatus]:
         """What is known of each host, by name; hosts that never came are left out."""
+        ...
+
+    def moves(self) -> tuple[Move, ...]:
+        """The ports whose move to another host is not live everywhere yet."""
         ...
 
 

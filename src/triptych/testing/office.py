@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from triptych.controller.mirror import Mirror
-from triptych.controller.ports import HostStatus
+from triptych.controller.ports import HostStatus, Move
 from triptych.controller.service.access import LOCAL, Actor
 from triptych.controller.service.backoff import Backoff
 from triptych.controller.service.reading import Reading
@@ -28,6 +28,7 @@ class FakeAcks:
 
     laggards: tuple[str, ...] = ()
     known: dict[str, HostStatus] = field(default_factory=dict)
+    moving: tuple[Move, ...] = ()
     asked: list[tuple[int, float]] = field(default_factory=list)
 
     async def wait(self, revision: int, seconds: float, /) -> tuple[str, ...]:
@@ -38,6 +39,10 @@ class FakeAcks:
     def hosts(self) -> Mapping[str, HostStatus]:
         """What is known of each host."""
         return self.known
+
+    def moves(self) -> tuple[Move, ...]:
+        """What a test says."""
+        return self.moving
 
 
 @dataclass

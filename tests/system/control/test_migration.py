@@ -84,9 +84,13 @@ def test_the_old_host_passes_on_to_the_new_one(fleet_lab: Lab, tmp_path: Path) -
                 local.attach(VM, vm.port.interface)
             ping.goes_on()
             assert sends_to() == vteps["h2"]
+            (moving,) = send(fleet_lab, api.status()).moving
+            assert (moving.port, moving.former, moving.host) == (VM, "h2", "h3")
+            assert "h1" in moving.waiting
         finally:
             sender.signal(signal.SIGCONT)
         until(lambda: sends_to() == vteps["h3"], "the sender's host has heard")
+        until(lambda: not send(fleet_lab, api.status()).moving, "the move is finished")
         ping.goes_on()
     sent, lost, twice = ping.outcome
     assert (sent, twice) == (True, [])

@@ -171,12 +171,33 @@ def test_status_is_the_fleet_at_a_glance(triptych: Commands) -> None:
         [name, "never", "seen"] for name in ("h1", "h2", "h3")
     ]
     answer = json.loads(triptych("status", "-o", "json").stdout)
-    assert list(answer) == ["version", "revision", "objects", "hosts"]
+    assert list(answer) == ["version", "revision", "objects", "hosts", "moving"]
     assert [(item["host"], item["connected"]) for item in answer["hosts"]] == [
         ("h1", False),
         ("h2", False),
         ("h3", False),
     ]
+
+
+def test_status_tells_of_a_move_that_not_all_know_of(triptych: Commands, tmp_path: Path) -> None:
+    """A port that left its host is in the status with the former one, and with the hosts that are waited for."""
+    for host in ("h3", "h2"):
+        path = document(tmp_path, PORT.replace("host: h3", f"host: {host}"))
+        assert triptych("apply", "-f", path).returncode == 0
+    answer = json.loads(triptych("status", "-o", "json").stdout)
+    (moving,) = answer["moving"]
+    assert moving == {
+        "port": "acme/web-9",
+        "former": "h3",
+        "host": "h2",
+        "revision": answer["revision"],
+        "waiting": ["h1", "h2", "h3"],
+    }
+    assert triptych("status").stdout.splitlines()[-1] == (
+        f"acme/web-9: h3 passes frames on to h2 until revision {answer['revision']} is programmed on h1, h2, h3"
+    )
+    assert triptych("delete", "port", "acme/web-9").returncode == 0
+    assert json.loads(triptych("status", "-o", "json").stdout)["moving"] == []
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,14 @@ from msgspec.structs import replace
 
 from tests.unit.publish.town import SEGMENTS, port, same, settle, town
 from triptych.agent.sync.rounds import Round
+from triptych.controller.ports import Move
 from triptych.controller.publish import Publisher
+from triptych.controller.publish.lingering import LINGER_SECONDS
 from triptych.controller.publish.scopelog import LEAST_HISTORY
 from triptych.controller.publish.session import WINDOW
 from triptych.core.compile import Delete, Scope, ScopeKind
 from triptych.errors import NotFoundError, WireError
+from triptych.testing.clock import ManualClock
 from triptych.testing.pupils import Declaring, Pupil
 from triptych.wire.messages import Ack, Action, Hello, Report, Resync, ScopeState
 
@@ -311,3 +314,46 @@ def test_a_migrated_port_leaves_its_scope_until_all_send_to_the_new_place() -> N
     settle(pupils)
     assert len(former.rows) == 0
     assert all(status.programmed == revision for status in publisher.hosts().values())
+
+
+def test_a_move_is_told_until_all_have_programmed_it() -> None:
+    """The former host of a port is known, with who is waited for, though it needs the scope for others of its ports."""
+    source = Declaring(town(4 * SEGMENTS, FLEET))
+    clock = ManualClock()
+    publisher = Publisher(source, now=clock.now)
+    pupils = fleet(source, publisher)
+    assert publisher.moves() == ()
+    revision = source.declare(replace(port(0, FLEET), host="h2", generation=1))
+    settle([pupils[0], *pupils[2:]])
+    assert publisher.moves() == (Move("acme/p0", "h0", "h2", revision, ("h1",)),)
+    later = source.declare(replace(port(0, FLEET), host="h3", generation=2))
+    assert publisher.moves() == (
+        Move("acme/p0", "h0", "h3", revision, ("h1",)),
+        Move("acme/p0", "h2", "h3", later, ("h0", "h1", "h2", "h3")),
+    )
+    last = source.declare(replace(port(0, FLEET), host="h0", generation=3))
+    settle(pupils[2:])
+    assert [(move.former, move.host, move.revision) for move in publisher.moves()] == [
+        ("h2", "h0", later),
+        ("h3", "h0", last),
+    ]
+    settle(pupils)
+    assert publisher.moves() == ()
+
+
+def test_a_move_is_told_no_longer_than_frames_are_passed_on() -> None:
+    """With a host that never acknowledges, a move ends when the former host lets its rows go."""
+    source = Declaring(town(4, FLEET))
+    clock = ManualClock()
+    publisher = Publisher(source, now=clock.now)
+    for number in range(2):
+        source.declare(replace(port(number, FLEET), host="h3", generation=1))
+    assert [move.port for move in publisher.moves()] == ["acme/p0", "acme/p1"]
+    source.declare(Delete(port(1, FLEET).key))
+    assert [move.port for move in publisher.moves()] == ["acme/p0"]
+    clock.advance(LINGER_SECONDS - 1)
+    publisher.sweep()
+    assert [move.port for move in publisher.moves()] == ["acme/p0"]
+    clock.advance(1)
+    publisher.sweep()
+    assert publisher.moves() == ()

@@ -113,13 +113,27 @@ class HostState(msgspec.Struct, frozen=True):
     problems: list[str] = []
 
 
+class Moving(msgspec.Struct, frozen=True):
+    """A port that moved to `host`: `former` passes its frames on until every host has programmed `revision`.
+
+    `waiting` are those that have not.
+    """
+
+    port: str
+    former: str
+    host: str
+    revision: int
+    waiting: list[str] = []
+
+
 class Status(msgspec.Struct, frozen=True):
-    """The fleet at a glance. `objects` are counts by kind."""
+    """The fleet at a glance. `objects` are counts by kind, `moving` the ports whose move is not finished."""
 
     version: str
     revision: int
     objects: dict[str, int] = {}
     hosts: list[HostState] = []
+    moving: list[Moving] = []
 
 
 class TokenInfo(msgspec.Struct, frozen=True):

@@ -16,12 +16,16 @@ from triptych.core.model import Host, Key, L2Gateway, Object, Port, Router, Segm
 
 @dataclass(slots=True)
 class Concern:
-    """Hosts by what may differ for them; `fleet`: the set of all VTEPs does; `movers` lost a port to another host."""
+    """Hosts by what may differ for them; `fleet`: the set of all VTEPs does; `movers` lost a port to another host.
+
+    `moves` are these ports: from which host, to which.
+    """
 
     scopes: set[str] = field(default_factory=set)
     ports: dict[str, set[Id]] = field(default_factory=dict)
     configs: set[str] = field(default_factory=set)
     movers: set[str] = field(default_factory=set)
+    moves: dict[Id, tuple[str, str]] = field(default_factory=dict)
     fleet: bool = False
 
     def port(self, host: str | None, port: Id) -> None:
@@ -93,6 +97,8 @@ def _look_at_port(concern: Concern, old: Object | None, new: Object | None) -> N
         before, after = places
         if before is not None and after is not None and before[1] != after[1]:
             concern.movers.add(before[1])
+            assert isinstance(new, Port)
+            concern.moves[new.tenant, new.name] = before[1], after[1]
 
 
 def _look_at_segment(reached: _Reached, old: Object | None, new: Object | None) -> None:

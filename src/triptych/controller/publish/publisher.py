@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from triptych.controller.ports import HostStatus, Listener
+from triptych.controller.ports import HostStatus, Listener, Move
 from triptych.controller.publish.audience import Audience
 from triptych.controller.publish.bundles import Bundles
 from triptych.controller.publish.concern import concern_of
@@ -22,6 +22,7 @@ from triptych.controller.publish.encode import Encoded, encode_remove
 from triptych.controller.publish.facts import changed_facts, fleet_vteps
 from triptych.controller.publish.lingering import Lingering
 from triptych.controller.publish.metrics import Metrics
+from triptych.controller.publish.moves import Moves
 from triptych.controller.publish.progress import Progress
 from triptych.controller.publish.scopelog import ScopeLog
 from triptych.controller.publish.session import News, Session
@@ -75,6 +76,7 @@ class Publisher:
         self._refused: dict[str, tuple[Refused, ...]] = {}
         self._progress = Progress(self._is_live, now)
         self._lingering = Lingering()
+        self._moves = Moves()
         self._vteps = fleet_vteps(self._compiler.declared)
         for host in self._compiler.declared.segments_of_host:
             self._audience.set(host, self._compiler.scopes_of_host(host))
@@ -117,6 +119,15 @@ class Publisher:
     def hosts(self) -> Mapping[str, HostStatus]:
         """What is known of each host that is declared, by name."""
         return {host: self._status(host) for _, host in self._compiler.declared.hosts}
+
+    def moves(self) -> tuple[Move, ...]:
+        """Ports on their way from one host to another."""
+        ports = self._compiler.declared.ports
+        return tuple(
+            Move("/".join(port), former, ports[port].host or "", revision, self._progress.laggards(revision))
+            for port, former, revision in self._moves
+            if port in ports
+        )
 
     def _status(self, host: str) -> HostStatus:
         report = self._reports.get(host)
@@ -172,6 +183,8 @@ class Publisher:
                 if ("", host) not in declared.hosts:
                     self._forget(host)
         concerned = {host for host in concerned if ("", host) in declared.hosts}
+        for port, (former, host) in concern.moves.items():
+            self._moves.note(port, former, host, revision, started)
         self.work.hosts += len(concerned)
         self._progress.concern(revision, concerned, started)
         for host in concerned:
@@ -197,10 +210,12 @@ class Publisher:
 
     def _is_live(self, revision: int, seconds: float) -> None:
         self.metrics.programming.observe(seconds)
+        self._moves.settled(revision)
         self._release(self._lingering.settled(revision))
 
     def sweep(self) -> None:
         """Let go of what waited too long for a host that never acknowledges. To be called every few seconds."""
+        self._moves.expired(self._now())
         self._release(self._lingering.expired(self._now()))
 
     def _release(self, hosts: set[str]) -> None:

@@ -12,7 +12,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from triptych import __version__
 from triptych.client.rest.api import Explanation
-from triptych.client.rest.messages import Status, Written
+from triptych.client.rest.messages import Moving, Status, Written
 from triptych.controller.rest.answers import host_state, written
 from triptych.controller.rest.bodies import read_documents, read_fields
 from triptych.controller.rest.desk import AtDesk, By
@@ -162,7 +162,8 @@ async def status(desk: AtDesk, caller: By) -> Status:
     found = desk.reading.status()
     refusals = desk.service.refusals
     hosts = [host_state(item, found.revision, refusals.of(item.host)) for item in found.hosts]
-    return Status(__version__, found.revision, dict(found.objects), hosts)
+    moving = [Moving(move.port, move.former, move.host, move.revision, list(move.waiting)) for move in found.moves]
+    return Status(__version__, found.revision, dict(found.objects), hosts, moving)
 
 
 HANDLERS: list[HTTPRouteHandler] = [apply, plan, migrate, tables, trace, explain, status]

@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 import msgspec
 
 from triptych.controller.mirror import Mirror
-from triptych.controller.ports import Acks, HostStatus
+from triptych.controller.ports import Acks, HostStatus, Move
 from triptych.controller.service.access import Actor, may_read
 from triptych.controller.service.rows import RowNames, ShownRow
 from triptych.core.addresses import Mac
@@ -57,11 +57,12 @@ class Explained(msgspec.Struct, frozen=True):
 
 
 class FleetStatus(msgspec.Struct, frozen=True):
-    """The network at a glance: how many objects of each kind, how every host fares."""
+    """The network at a glance: how many objects of each kind, how every host fares, which ports are on their way."""
 
     revision: int
     objects: Mapping[str, int]
     hosts: tuple[HostStatus, ...]
+    moves: tuple[Move, ...] = ()
 
 
 class Reading:
@@ -171,6 +172,7 @@ class Reading:
             revision=self._mirror.revision,
             objects={kind.value: len(getattr(declared, kind.value)) for kind in Kind},
             hosts=tuple(known.get(name) or HostStatus(name, connected=False) for name in names),
+            moves=self._acks.moves(),
         )
 
 
