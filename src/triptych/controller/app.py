@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 import sys
 import time
@@ -23,6 +22,7 @@ from typing import Any, Protocol, Self
 
 import structlog
 
+from triptych.controller.bootstrap import first_token
 from triptych.controller.config import ControllerConfig, MutualTls, parse_address
 from triptych.controller.metrics import Metrics
 from triptych.controller.mirror import Mirror
@@ -32,11 +32,10 @@ from triptych.controller.publish.metrics import Metrics as PublishMetrics
 from triptych.controller.rest.app import make_app
 from triptych.controller.rest.desk import Desk
 from triptych.controller.rest.server import RestServer
-from triptych.controller.service.access import Role
-from triptych.controller.service.audit import Origin, trim_audit
+from triptych.controller.service.audit import trim_audit
 from triptych.controller.service.revocations import RevocationBook
 from triptych.controller.service.service import Service
-from triptych.controller.service.tokens import TokenBook, issue
+from triptych.controller.service.tokens import TokenBook
 from triptych.daemon.logs import configure
 from triptych.errors import EnvironmentError_, InputError, StoreError, StoreUnavailableError, TriptychError
 from triptych.kernel.notify import notify
@@ -217,8 +216,7 @@ class Controller:
         path = self.config.bootstrap_token
         if path is None or self.tokens.tokens:
             return
-        issued = await issue(self.store, "bootstrap", Role.ADMIN, now=time.time(), origin=Origin("local"))
-        write_secret(path, issued.secret)
+        issued = await first_token(self.store, path, time.time())
         self.tokens.known[issued.token.id] = issued.token
         _log.info("first token issued", token=issued.token.id, file=str(path))
 
@@ -233,16 +231,6 @@ class Controller:
                 except StoreError as error:
                     _log.warning("audit log not trimmed", error=str(error))
             await asyncio.sleep(SWEEP_SECONDS)
-
-
-def write_secret(path: Path, secret: str) -> None:
-    """Write a secret into a new file that only its owner can read; InputError."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be made: {error.strerror}; give the path of a new file") from error
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secret + "\n")
 
 
 def _log_end(task: asyncio.Task[None]) -> None:

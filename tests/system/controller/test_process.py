@@ -163,3 +163,19 @@ def test_one_controller_for_one_file(tmp_path: Path) -> None:
             assert second.wait(SECONDS) == 1
         assert str(first.child.pid) in said
         assert first.client.put("/v1/tenants/t", json={}).status_code == 201
+
+
+def test_nobody_is_locked_out_at_the_first_start(tmp_path: Path) -> None:
+    """A file in the way of the first token is refused with what to do; once it is away, the next start makes both."""
+    flags = ("--listen", "127.0.0.1:0", "--store", f"sqlite:{tmp_path / 'c.db'}")
+    token = tmp_path / "token"
+    token.touch()
+    with start(*flags, "--bootstrap-token", str(token)) as child:
+        assert child.stderr is not None
+        *_, last = child.stderr.read().splitlines()
+        assert child.wait(SECONDS) == 1
+    assert f"bootstrap_token {token}: is there already" in last
+    token.unlink()
+    with running(tmp_path) as process:
+        assert [item["name"] for item in process.client.get("/v1/tokens").json()] == ["bootstrap"]
+        assert process.end() == 0
