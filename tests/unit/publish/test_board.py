@@ -41,6 +41,13 @@ class Two:
         for pupil in self.pupils:
             pupil.catch_up()
 
+    def leave(self, host: str) -> None:
+        """The agent that served a host at the start leaves its controller."""
+        number = int(host[1:])
+        session = self.pupils[number].session
+        assert session is not None
+        (self.a, self.b)[number].leave(session)
+
     async def end(self) -> None:
         """End both."""
         for task in self.tasks:
@@ -116,6 +123,46 @@ def test_a_controller_that_ends_takes_its_word_back() -> None:
                 await asyncio.sleep(0)
             await pair.until(lambda: pair.a.elsewhere == set())
             assert not pair.a.hosts()["h1"].connected
+
+    asyncio.run(story())
+
+
+def test_a_host_that_leaves_is_taken_back() -> None:
+    """When an agent leaves, the other controller knows at once, and not with the end of a lease."""
+
+    async def story() -> None:
+        async with two() as pair:
+            pair.settle()
+            await pair.until(lambda: pair.a.elsewhere == {"h1"})
+            left = pair.clock.now()
+            pair.leave("h1")
+            await pair.until(lambda: pair.a.elsewhere == set())
+            assert pair.clock.now() - left < LEASE_SECONDS / 3
+
+    asyncio.run(story())
+
+
+def test_a_host_that_changes_its_controller_is_the_word_of_the_new_one() -> None:
+    """An agent that changes its controller stays connected for a third: nobody takes back what another says."""
+
+    async def story() -> None:
+        async with two() as pair:
+            third = Publisher(Declaring(town(2, FLEET)), now=pair.clock.now)
+            task = asyncio.create_task(Board(pair.store, third, pair.clock).run())
+            try:
+                pair.settle()
+                await pair.until(lambda: third.elsewhere == {"h0", "h1"})
+                moved = Pupil("h1")
+                moved.connect(pair.a)
+                moved.catch_up()
+                await pair.until(lambda: pair.b.elsewhere == {"h0", "h1"})
+                pair.leave("h1")
+                left = pair.clock.now()
+                await pair.until(lambda: pair.clock.now() - left > 5 * WRITE_SECONDS)
+                assert third.elsewhere == {"h0", "h1"}
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(story())
 

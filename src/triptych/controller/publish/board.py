@@ -18,7 +18,19 @@ import structlog
 
 from triptych.controller.publish.publisher import Publisher
 from triptych.errors import LeaseNotFoundError, StoreClosedError, StoreError
-from triptych.stores.base import Entry, Events, Progress, Put, Snapshot, Store, Txn, list_all
+from triptych.stores.base import (
+    Committed,
+    Conflict,
+    Entry,
+    Events,
+    Progress,
+    Put,
+    Snapshot,
+    Store,
+    Txn,
+    Unchanged,
+    list_all,
+)
 from triptych.stores.clock import Clock
 
 _log = structlog.get_logger(__name__)
@@ -47,7 +59,8 @@ class Board:
         self._store = store
         self._publisher = publisher
         self._clock = clock
-        self._written: dict[str, int] = {}
+        # By host: the revision it programmed, and the store's revision at which that was written.
+        self._written: dict[str, tuple[int, int]] = {}
         self._lease = 0
         self._renewed = 0.0
 
@@ -121,14 +134,24 @@ class Board:
     async def _put(self) -> None:
         now = dict(self._publisher.programmed_here())
         for host in self._written.keys() - now.keys():
-            # Its agent may be with another controller by now, whose word it is.
+            # Its agent may be with another controller by now, whose word it is then; a conflict says so.
+            key = _key(host)
+            await self._store.commit(Txn((Unchanged(key, self._written[host][1]),), deletes=(key,)))
             del self._written[host]
-        news = iter([(host, revision) for host, revision in now.items() if self._written.get(host) != revision])
+        said = {host: revision for host, (revision, _) in self._written.items()}
+        news = iter([(host, revision) for host, revision in now.items() if said.get(host) != revision])
         while chunk := dict(islice(news, MOST_PUTS)):
             puts = tuple(Put(*_entry(host, revision), lease=self._lease) for host, revision in chunk.items())
-            await self._store.commit(Txn(puts=puts))
-            self._written.update(chunk)
+            match await self._store.commit(Txn(puts=puts)):
+                case Committed(at):
+                    self._written.update((host, (revision, at)) for host, revision in chunk.items())
+                case Conflict():
+                    raise AssertionError("nothing was compared")
+
+
+def _key(host: str) -> bytes:
+    return ACKS + quote(host, safe="").encode()
 
 
 def _entry(host: str, revision: int) -> tuple[bytes, bytes]:
-    return ACKS + quote(host, safe="").encode(), msgspec.json.encode(Programmed(revision))
+    return _key(host), msgspec.json.encode(Programmed(revision))
