@@ -30,15 +30,15 @@ from triptych.stores.base import (
     Unchanged,
     list_all,
 )
-from triptych.stores.etcd import EtcdStore, rolling
+from triptych.stores.etcd import EtcdStore, pruning, rolling
 
 KEYS = tuple(b"k/%d" % number for number in range(3))
 NEW = b"new" * 200_000
 CHANGE = Txn(tuple(map(Exists, KEYS)), tuple(Put(key, NEW) for key in KEYS), (b"old",))
 """Four chunks."""
 
-CHECK, DECIDE, APPLY = 9, 10, 12
-"""Calls to etcd of such a commit: the check of its conditions, its decision, the second chunk applied (see doomed)."""
+STAGED, CHECK, DECIDE, APPLY = 8, 9, 10, 12
+"""Calls to etcd of such a commit: the gate after all is staged, the check of its conditions, its decision, the second chunk applied (see doomed)."""
 
 Call = Callable[[str, Any], Awaitable[Any]]
 
@@ -189,7 +189,7 @@ async def test_lease_ends_half_applied(etcd: EtcdServer) -> None:
         assert set(await state(other)) == {*KEYS[:2], b"old"}
 
 
-@pytest.mark.parametrize("call", [5, CHECK, DECIDE])
+@pytest.mark.parametrize("call", [5, STAGED, CHECK, DECIDE])
 async def test_held_up(etcd: EtcdServer, call: int) -> None:
     """A writer that was held up until its lease ended lets others through, and begins anew; it happens once."""
     async with stores(etcd, 2) as (writer, other):
@@ -205,6 +205,20 @@ async def test_held_up(etcd: EtcdServer, call: int) -> None:
         revision = await last(writing)
         assert start < small < revision
         assert {entry.mod_revision for entry in (await list_all(other, b"k/")).entries} == {revision}
+
+
+async def test_the_living_are_not_swept(etcd: EtcdServer) -> None:
+    """What a writer that lives has staged stays, though others are opened and commit large ones, and it is enough."""
+    async with stores(etcd, 2) as (writer, other):
+        halt = Halt(writer, STAGED)
+        writing = asyncio.create_task(writer.commit(CHANGE))
+        await halt.reached.wait()
+        staged = rpc.RangeRequest(key=other._layout.staged, range_end=other._layout.staged_end, keys_only=True)
+        before = (await other._calls.ask("Range", staged)).kvs
+        first = await done(other, CHANGE)
+        assert (await other._calls.ask("Range", staged)).kvs == before
+        halt.go.set()
+        assert await last(writing) > first
 
 
 async def test_every_answer_is_lost_once(etcd: EtcdServer) -> None:
@@ -263,6 +277,26 @@ async def test_all_help(etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch) -> No
         assert [batch.revision for batch in seen[0] if len(batch.events) > 1] == sorted([*revisions[0], *revisions[1]])
         assert sum(len(batch.events) == 1 for batch in seen[0]) == sum(added)
         assert applied(seen[0], {b"old": Entry(b"old", b"", start, start, 1)}) == await state(made[2])
+
+
+async def test_what_nobody_carries_is_forgotten(etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many large commits those are kept whose revision a key carries, and the youngest; all are still compared."""
+    monkeypatch.setattr(pruning, "MOST", 4)
+    async with stores(etcd, 2) as (writer, other):
+        created = await done(writer, Txn(puts=(Put(b"first", b""), *CHANGE.puts)))
+        changed = await done(writer, Txn(puts=(Put(b"second", b""), *CHANGE.puts)))
+        assert await done(writer, put(b"first")) > changed
+        revisions = [await done(writer, CHANGE) for _ in range(8)]
+        kept = [over for _, over in (await other._reader.state()).spans.ended]
+        assert kept[:2] == [created, changed]
+        assert kept[-3:] == revisions[-3:]
+        assert len(kept) <= 6
+        first, second = await other.get(b"first"), await other.get(b"second")
+        assert first is not None
+        assert first.create_revision == created
+        assert second == Entry(b"second", b"", changed, changed, 1)
+        conditions = (Unchanged(b"second", changed), *(Unchanged(key, revisions[-1]) for key in KEYS))
+        assert isinstance(await other.commit(Txn(conditions, (Put(b"a", b""),))), Committed)
 
 
 async def test_single_value_too_large(etcd: EtcdServer) -> None:

@@ -32,6 +32,7 @@ def test_kept() -> None:
     """What is put when a large commit ends, and where, tells all spans again."""
     assert Spans.read(SPANS.after(31), 40) == Spans(((10, 14), (20, 23), (31, 40)), 40)
     assert Spans.read(Spans().after(3), 5) == Spans(((3, 5),), 5)
+    assert Spans.read(SPANS.without({14}), 50) == Spans(((20, 23),), 50)
 
 
 def test_under_way() -> None:

@@ -27,6 +27,7 @@ from triptych.stores.base import Absent, Committed, Condition, Conflict, Failure
 from triptych.stores.etcd import rolling
 from triptych.stores.etcd.calls import Calls, is_future, is_missing
 from triptych.stores.etcd.layout import Gate, Layout
+from triptych.stores.etcd.pruning import prune
 from triptych.stores.etcd.requests import (
     changed_at,
     chunks,
@@ -53,6 +54,7 @@ async def commit(calls: Calls, layout: Layout, roller: Roller, txn: Txn) -> Comm
     """Commit a transaction of any number of operations, each of which fits a request; as `Store.commit`."""
     for _ in range(_ATTEMPTS):
         await roller.sweep()
+        await prune(calls, layout, roller.reader)
         outcome = await _Writer(calls, layout, roller, txn).commit()
         if outcome is not None:
             return outcome

@@ -8,16 +8,17 @@ two is seen to carry the last. Nothing but a large commit puts keys in between.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Collection
 from typing import Self
 
 import msgspec
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
-    """What stands in etcd: spans, and where the last one began; its end is the revision that put this."""
+    """What stands in etcd: spans, and where one more began, whose end is the revision that put this (0: no more)."""
 
     ended: tuple[tuple[int, int], ...]
-    began: int
+    began: int = 0
 
 
 class Spans(msgspec.Struct, frozen=True):
@@ -30,11 +31,15 @@ class Spans(msgspec.Struct, frozen=True):
     def read(cls, value: bytes, revision: int) -> Self:
         """What a revision put."""
         kept = msgspec.json.decode(value, type=Kept)
-        return cls((*kept.ended, (kept.began, revision)), revision)
+        return cls((*kept.ended, (kept.began, revision)) if kept.began else kept.ended, revision)
 
     def after(self, began: int) -> bytes:
         """What to put when a large commit that began there is over."""
         return msgspec.json.encode(Kept(self.ended, began))
+
+    def without(self, overs: Collection[int]) -> bytes:
+        """What to put to forget the spans with these ends."""
+        return msgspec.json.encode(Kept(tuple(span for span in self.ended if span[1] not in overs)))
 
     def seen(self, revision: int) -> int:
         """The contract's revision of what carries this one of etcd."""
