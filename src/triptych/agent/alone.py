@@ -15,6 +15,7 @@ class Alone:
     """See contract.Southbound and contract.Claims."""
 
     connected = False
+    problems: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.held = HeldScopes()

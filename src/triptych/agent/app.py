@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -55,21 +55,14 @@ def make_driver(config: AgentConfig) -> MakeDriver:
 
 
 def make_southbound(config: AgentConfig) -> Southbound:
-    """The way to the controllers that are configured. InputError when a file of TLS cannot be read."""
+    """The way to the controllers that are configured. InputError when a file of TLS cannot be read, or is not ours."""
     if not config.controllers or config.tls is None:
         return Alone()
-    from triptych.agent.sync import SyncClient, Tls
+    from triptych.agent.sync import Identity, SyncClient
 
     files = config.tls
-    tls = Tls(_read(files.authority), _read(files.key), _read(files.certificate))
-    return SyncClient(config.controllers, tls, version=__version__)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"tls: {path} cannot be read: {error.strerror}; issue it with triptych pki") from error
+    identity = Identity(config.host, authority=files.authority, certificate=files.certificate, key=files.key)
+    return SyncClient(config.controllers, identity, version=__version__, host=config.host)
 
 
 async def run(read: Read, choose: Choose = make_southbound) -> None:
@@ -78,23 +71,36 @@ async def run(read: Read, choose: Choose = make_southbound) -> None:
     Raises TriptychError when it cannot begin, and ExceptionGroup when one of its tasks failed.
     """
     signals = _Signals()
-    former: AgentConfig | None = None
-    config: AgentConfig | None = read()
-    while config is not None:
-        configure(config.log_level, config.log_format)
+    former: _Chosen | None = None
+    chosen: _Chosen | None = _choose(read, choose)
+    while chosen is not None:
+        configure(chosen.config.log_level, chosen.config.log_format)
         log: FilteringBoundLogger = structlog.get_logger("triptych.agent")
         begun = False
         try:
-            async with _running(config, choose, log) as task:
+            async with _running(chosen, log) as task:
                 begun = True
                 notify("READY=1")
-                former, config = config, await _next(read, task, signals, log)
-                notify("RELOADING=1" if config is not None else "STOPPING=1")
+                former, chosen = chosen, await _next(lambda: _choose(read, choose), task, signals, log)
+                notify("RELOADING=1" if chosen is not None else "STOPPING=1")
         except TriptychError as error:
             if begun or former is None:
                 raise
             log.error("reload failed", message=str(error), remedy="the former configuration runs on")
-            config, former = former, None
+            chosen, former = former, None
+
+
+class _Chosen(NamedTuple):
+    """A configuration, and the way to the controllers that it names: files of TLS can be wrong as well."""
+
+    config: AgentConfig
+    southbound: Southbound
+
+
+def _choose(read: Read, choose: Choose) -> _Chosen:
+    """InputError for what cannot be run with."""
+    config = read()
+    return _Chosen(config, choose(config))
 
 
 class _Signals:
@@ -109,9 +115,9 @@ class _Signals:
 
 
 async def _next(
-    read: Read, task: asyncio.Task[None], signals: _Signals, log: FilteringBoundLogger
-) -> AgentConfig | None:
-    """The configuration to run with next; None to end, also when the agent has failed."""
+    again: Callable[[], _Chosen], task: asyncio.Task[None], signals: _Signals, log: FilteringBoundLogger
+) -> _Chosen | None:
+    """What to run with next; None to end, also when the agent has failed."""
     while True:
         waits = [asyncio.create_task(event.wait()) for event in (signals.stop, signals.reload)]
         await asyncio.wait([task, *waits], return_when=asyncio.FIRST_COMPLETED)
@@ -121,17 +127,17 @@ async def _next(
             return None
         signals.reload.clear()
         try:
-            again = read()
+            chosen = again()
             log.info("reloading")
-            return again
+            return chosen
         except InputError as error:
             log.error("reload refused", message=str(error))
 
 
 @asynccontextmanager
-async def _running(config: AgentConfig, choose: Choose, log: FilteringBoundLogger) -> AsyncIterator[asyncio.Task[None]]:
+async def _running(chosen: _Chosen, log: FilteringBoundLogger) -> AsyncIterator[asyncio.Task[None]]:
     """The agent at work; at the end it is stopped."""
-    southbound = choose(config)
+    config, southbound = chosen
     async with AsyncExitStack() as stack:
         links = stack.enter_context(LinkEvents(config.netns))
         agent = await stack.enter_async_context(

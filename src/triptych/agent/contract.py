@@ -195,6 +195,11 @@ class Southbound(Protocol):
         """Whether a controller is heard now."""
         ...
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What somebody should look after so that controllers are heard, or go on being heard."""
+        ...
+
     async def run(self, programmer: Programmer, report: Callable[[], Awaitable[Report]]) -> None:
         """Connect and listen until cancelled; a controller that goes away is looked for again."""
         ...

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from triptych import __version__
@@ -19,7 +20,7 @@ from triptych.agent.config import AgentConfig
 from triptych.agent.contract import Interfaces, PortStatus, Southbound
 from triptych.agent.local import Attachments, LocalServer
 from triptych.agent.metrics import Measured
-from triptych.agent.reconcile import Audit, Changes, Plane, Reconciler
+from triptych.agent.reconcile import Audit, Changes, Plane, PlaneStatus, Reconciler
 from triptych.agent.state import DiskMarks, Saver, StateFiles
 from triptych.agent.state.codec import pack_rows
 from triptych.agent.watch import LinkWatch
@@ -120,7 +121,7 @@ class Agent:
 
     async def report(self) -> Report:
         """What the controller is told."""
-        status = await self._reconciler.status()
+        status = await self._look()
         _, drops = await self._reconciler.counters()
         return Report(
             self._reconciler.totals.audits,
@@ -132,12 +133,17 @@ class Agent:
 
     async def measure(self) -> Measured:
         """What the metrics are made of."""
-        status = await self._reconciler.status()
+        status = await self._look()
         events, drops = await self._reconciler.counters()
         return Measured(status, self._reconciler.totals, events, drops, self._southbound.connected)
 
+    async def _look(self) -> PlaneStatus:
+        """How things are, with what is wrong on the way to the controllers."""
+        status = await self._reconciler.status()
+        return msgspec.structs.replace(status, errors=(*status.errors, *self._southbound.problems))
+
     async def _status(self) -> StatusReply:
-        status, totals = await self._reconciler.status(), self._reconciler.totals
+        status, totals = await self._look(), self._reconciler.totals
         return StatusReply(
             host=self._config.host,
             version=__version__,

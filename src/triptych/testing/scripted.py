@@ -84,6 +84,7 @@ class ScriptedController:
         self._changed = asyncio.Event()
         self._acked = asyncio.Event()
         self.up = up
+        self.problems: tuple[str, ...] = ()
         self._held_back = False
 
     @property

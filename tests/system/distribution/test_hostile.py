@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.system.distribution.raw import RawStream
-from tests.system.distribution.stage import Stage
+from tests.system.distribution.stage import Agent, Stage, until
 from triptych.agent.sync import SyncClient, Tls
 from triptych.errors import ClaimRefusedError, ControllerUnavailableError
 from triptych.testing.certificates import Authority, Issued
@@ -217,6 +217,26 @@ def test_a_port_of_its_own_is_granted() -> None:
             assert (grant.generation, grant.revision) == (1, 1)
             await agent.client.detach("acme/web-1", 1)
             assert stage.claimed.asked == [("h1", "acme/web-1"), ("h1", "acme/web-1")]
+
+    asyncio.run(story())
+
+
+def test_rows_of_another_host_are_not_taken() -> None:
+    """An agent that the controller takes for another host's programs nothing, and says what is wrong."""
+
+    async def story() -> None:
+        async with Stage(TWO_SEGMENTS) as stage:
+            issued = stage.authority.host("h2")
+            tls = Tls(stage.authority.certificate, issued.key, issued.certificate)
+            agent = Agent("h1", SyncClient([stage.target], tls, version="test", host="h1"))
+            stage.agents.append(agent)
+            await until(lambda: agent.client.counts.errors >= 2)
+            (problem,) = agent.client.problems
+            assert problem == (
+                "the controller takes this agent for that of host h2, and this is host h1;"
+                " give it the certificate of host h1"
+            )
+            assert (agent.plane.written, agent.client.connected, agent.client.counts.rounds) == ([], False, 0)
 
     asyncio.run(story())
 

@@ -7,6 +7,7 @@ import asyncio
 from tests.system.distribution.stage import Agent, Stage, until
 from tests.unit.publish.town import SEGMENTS, port, town
 from triptych.agent.sync import SyncClient, Tls
+from triptych.agent.sync.client import LASTING_SECONDS, REPORT_SECONDS
 from triptych.core.compile import Put
 from triptych.testing.clock import ManualClock
 from triptych.testing.worlds import TWO_SEGMENTS, WEB_1
@@ -62,6 +63,37 @@ def test_a_large_scope_comes_in_parts() -> None:
             assert agent.plane.rows == stage.source.compiler.host_rows("h0")
             assert stage.publisher.work.update_bytes > MAX_MESSAGE / 2
             assert (stage.publisher.work.messages, agent.client.counts.rounds) == (2, 1)
+
+    asyncio.run(story())
+
+
+def test_connections_that_do_not_last_are_no_success() -> None:
+    """An agent that is sent away each time waits longer each time; after a connection that lasted, hardly at all."""
+
+    async def story() -> None:
+        clock, waits = ManualClock(), []
+
+        class Clock:
+            """Waits take no time but are noted; reports wait for ever."""
+
+            now = staticmethod(clock.now)
+
+            async def sleep_until(self, moment: float) -> None:
+                if (seconds := moment - clock.now()) == REPORT_SECONDS:
+                    await asyncio.get_running_loop().create_future()
+                waits.append(round(seconds, 3))
+
+        async with Stage(TWO_SEGMENTS) as stage:
+            issued = stage.authority.host("h1")
+            tls = Tls(stage.authority.certificate, issued.key, issued.certificate)
+            client = SyncClient([stage.target], tls, version="test", clock=Clock(), jitter=lambda: 0.0)
+            stage.agents.append(agent := Agent("h1", client))
+            for connection, lasts in enumerate((0, 0, 0, LASTING_SECONDS - 1, LASTING_SECONDS, 0), start=1):
+                await until(lambda number=connection: client.connected and client.counts.connections == number)  # type: ignore[misc]
+                clock.advance(lasts)
+                stage.publisher.join("h1")
+            await until(lambda: len(waits) == 6)
+            assert (waits, agent.client.counts.errors) == ([0.1, 0.2, 0.4, 0.8, 0.1, 0.2], 6)
 
     asyncio.run(story())
 

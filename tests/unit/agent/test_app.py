@@ -17,7 +17,7 @@ from tests.unit.agent.world import SMALL, run, until
 from triptych.agent import app
 from triptych.agent.config import read
 from triptych.client.local import LocalAgent, StatusReply
-from triptych.errors import EnvironmentError_
+from triptych.errors import EnvironmentError_, InputError
 from triptych.testing.scripted import ScriptedController
 
 
@@ -60,6 +60,9 @@ def during(path: Path, story: Callable[[list[ScriptedController]], Awaitable[Non
     controllers: list[ScriptedController] = []
 
     def choose(_: object) -> ScriptedController:
+        if "stranger" in path.read_text():
+            # As with files of TLS: the former configuration names the same.
+            raise InputError("tls: the certificate is another host's")
         controllers.append(ScriptedController("h1", SMALL))
         return controllers[-1]
 
@@ -93,9 +96,10 @@ def test_a_reload_begins_anew(config: Path) -> None:
     ("change", "why"),
     [
         (lambda text: text + "nonsense = 1\n", "nonsense: is no setting"),
+        (lambda text: text + "# stranger\n", "tls: the certificate is another host's"),
         (lambda text: text.replace('/s"', '/agent.toml/s"'), "cannot be made"),
     ],
-    ids=["refused", "cannot begin"],
+    ids=["refused", "another's certificate", "cannot begin"],
 )
 def test_a_wrong_reload_changes_nothing(
     config: Path, change: Callable[[str], str], why: str, capsys: pytest.CaptureFixture[str]

@@ -166,6 +166,23 @@ def test_an_audit_that_cannot_read_is_told(world: HostWorld) -> None:
     run(story())
 
 
+def test_what_is_wrong_on_the_way_to_the_controllers_is_told(world: HostWorld) -> None:
+    """The status, the metrics and the controller are told of it beside what is wrong with the data plane."""
+
+    async def story() -> None:
+        async with world.agent() as agent:
+            await world.controller.programmed(1)
+            world.controller.problems = ("tls: the certificate ends soon",)
+            world.kernel.fail_next("load", DataPlaneError("cannot read the tables"))
+            await world.audit()
+            both = ("cannot read the tables", "tls: the certificate ends soon")
+            told = await world.ask(lambda client: client.status())
+            assert (tuple(told.errors), (await agent.report()).errors) == (both, both)
+            assert (await agent.measure()).status.errors == both
+
+    run(story())
+
+
 def test_a_data_plane_that_does_not_open_stops_the_agent(world: HostWorld) -> None:
     """An agent that cannot open its data plane ends with the driver's words, and nothing was changed."""
 

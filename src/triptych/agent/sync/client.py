@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
 
 import grpc
 import grpc.aio
@@ -16,6 +15,7 @@ from triptych.agent.clock import Clock, SystemClock
 from triptych.agent.contract import Grant, HostFacts, Programmer
 from triptych.agent.sync.backoff import Backoff
 from triptych.agent.sync.held import HeldScopes
+from triptych.agent.sync.identity import Credentials
 from triptych.agent.sync.rounds import Collector, Round
 from triptych.agent.sync.stream import Stream, Whole
 from triptych.errors import ClaimRefusedError, ControllerUnavailableError, WireError
@@ -32,6 +32,8 @@ _log = structlog.get_logger(__name__)
 KEEPALIVE_SECONDS = 10
 REPORT_SECONDS = 10.0
 CLAIM_SECONDS = 10.0
+LASTING_SECONDS = 10.0
+"""A connection that lasted so long was a good one: the next is tried soon."""
 _REFUSALS = (
     grpc.StatusCode.PERMISSION_DENIED,
     grpc.StatusCode.NOT_FOUND,
@@ -41,14 +43,6 @@ _REFUSALS = (
 
 # What the library raises when a stream is over, depending on when one finds out.
 _BROKEN = (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError)
-
-
-class Tls(NamedTuple):
-    """PEM of the authority that both ends trust, and of this host's key and certificate."""
-
-    authority: bytes
-    key: bytes
-    certificate: bytes
 
 
 class Counts(msgspec.Struct):
@@ -61,14 +55,18 @@ class Counts(msgspec.Struct):
 
 
 class SyncClient:
-    """See `triptych.agent.contract.Southbound`. `targets` are `host:port` of controllers, tried in turn."""
+    """See `triptych.agent.contract.Southbound`. `targets` are `host:port` of controllers, tried in turn.
+
+    Only a controller that takes this agent for that of `host` is listened to (None: whoever it takes it for).
+    """
 
     def __init__(
         self,
         targets: Sequence[str],
-        tls: Tls,
+        tls: Credentials,
         *,
         version: str,
+        host: str | None = None,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
         facts: HostFacts | None = None,
@@ -79,12 +77,19 @@ class SyncClient:
         self._targets = tuple(targets)
         self._tls = tls
         self._version = version
+        self._host = host
+        self._mistaken = ""
         self._clock = clock or SystemClock()
         self._backoff = Backoff(jitter)
         self._facts = facts
         self._channel: grpc.aio.Channel | None = None
         self._asking: set[grpc.aio.UnaryUnaryCall[bytes, bytes]] = set()
         self._unanswered = Whole()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """See `triptych.agent.contract.Southbound`."""
+        return (*self._tls.problems(), *filter(None, [self._mistaken]))
 
     @property
     def claims(self) -> SyncClient:
@@ -105,18 +110,21 @@ class SyncClient:
             await self._sleep(self._backoff.next())
 
     async def _connect(self, target: str, programmer: Programmer, report: Callable[[], Awaitable[Report]]) -> None:
-        credentials = grpc.ssl_channel_credentials(self._tls.authority, self._tls.key, self._tls.certificate)
+        tls = self._tls.current()
+        credentials = grpc.ssl_channel_credentials(tls.authority, tls.key, tls.certificate)
         async with grpc.aio.secure_channel(
             target, credentials, options(keepalive_seconds=KEEPALIVE_SECONDS)
         ) as channel:
             self._channel = channel
             call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(path(SYNC))()
             reporter: asyncio.Task[None] | None = None
+            since = self._clock.now()
             stream = Stream(call)
             try:
                 await stream.say(Hello(self._version, self.held.states()))
                 collector = Collector(self.held, self._facts)
                 async for ended in stream.rounds(collector):
+                    self._recognised(ended)
                     await self._program(stream, collector, ended, programmer)
                     if reporter is None:
                         self._greeted(target)
@@ -124,6 +132,8 @@ class SyncClient:
                     elif reporter.done():
                         reporter.result()
             finally:
+                if self.connected and self._clock.now() - since >= LASTING_SECONDS:
+                    self._backoff.reset()
                 self.connected = False
                 self._channel = None
                 if reporter is not None:
@@ -137,8 +147,18 @@ class SyncClient:
     def _greeted(self, target: str) -> None:
         self.connected = True
         self.counts.connections += 1
-        self._backoff.reset()
+        self._mistaken = ""
         _log.info("controller found", target=target)
+
+    def _recognised(self, ended: Round) -> None:
+        """WireError when the controller takes this agent for another host's: those are not this host's rows."""
+        told = ended.facts.config if ended.facts is not None else None
+        if told is not None and self._host is not None and told.name != self._host:
+            self._mistaken = (
+                f"the controller takes this agent for that of host {told.name}, and this is host {self._host};"
+                f" give it the certificate of host {self._host}"
+            )
+            raise WireError(self._mistaken)
 
     async def _program(self, stream: Stream, collector: Collector, ended: Round, programmer: Programmer) -> None:
         done = await programmer.program(ended)
