@@ -41,6 +41,9 @@ def refusal(status: int, body: object, content_type: str = "application/problem+
     return Answer(status, {"content-type": content_type}, msgspec.json.encode(body))
 
 
+UNKNOWN = refusal(503, {"type": "/problems/outcome-unknown", "detail": "the disk failed"})
+
+
 @pytest.mark.parametrize(
     ("call", "outcome", "repeated"),
     [
@@ -52,6 +55,8 @@ def refusal(status: int, body: object, content_type: str = "application/problem+
         (OFTEN, Answer(503, {}, b""), True),
         (ONCE, Answer(503, {}, b""), True),
         (ONCE, Answer(429, {}, b""), True),
+        (ONCE, UNKNOWN, False),
+        (OFTEN, UNKNOWN, True),
         (OFTEN, Answer(504, {}, b""), True),
         (ONCE, Answer(504, {}, b""), False),
         (OFTEN, Answer(500, {}, b""), False),

@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 
 from triptych.client.rest import AsyncClient, Client, Retry, Server, api
-from triptych.client.rest.messages import Event, NewToken, Status
+from triptych.client.rest.call import Call
+from triptych.client.rest.messages import Event, NewToken, ObjectChange, Status, Written
 from triptych.core.model import Key, Kind
 from triptych.errors import (
     ControllerUnavailableError,
+    ForbiddenError,
     NotFoundError,
     OutcomeUnknownError,
+    PreconditionError,
     UnauthenticatedError,
     WireError,
 )
@@ -119,6 +122,66 @@ def test_what_must_be_done_once_is_not_repeated_blindly(ask: Ask) -> None:
     ):
         ask(server(fake), lambda client: client.send(api.create_token(NewToken("ci", "operator"))))
     assert len(fake.requests) == 1
+
+
+GONE = problem(404, "not-found", "port acme/web-1: is not declared")
+DIFFERS = problem(412, "precondition", "port acme/web-1: was changed by revision 9, not by 8")
+BUSY = problem(503, "unavailable", "starting")
+LOST = Reply(hang_up=True)
+
+
+@pytest.mark.parametrize(
+    ("replies", "call", "done"),
+    [
+        ([LOST, GONE], api.delete(PORT), Written(0, [ObjectChange("ports", "acme", "web-1", "deleted")])),
+        ([LOST, BUSY, GONE], api.delete(PORT), Written(0, [ObjectChange("ports", "acme", "web-1", "deleted")])),
+        ([LOST, Reply(200, {"revision": 9})], api.delete(PORT), Written(9)),
+        ([LOST, Reply(200, {"revision": 9})], api.delete(PORT, etag='"8"', wait=1), Written(9)),
+        ([Reply(504, {}), problem(404, "not-found", "token t7: is none")], api.revoke_token("t7"), None),
+    ],
+)
+def test_a_deletion_whose_answer_is_lost_is_repeated(
+    ask: Ask, replies: list[Reply], call: Call[Any], done: object
+) -> None:
+    """What a repetition finds gone counts as deleted; what it finds there, it deletes."""
+    with serving(in_turn(*replies)) as fake:
+        assert ask(server(fake), lambda client: client.send(call)) == done
+    assert len(fake.requests) == len(replies)
+
+
+@pytest.mark.parametrize(
+    ("replies", "call", "message"),
+    [
+        ([LOST, GONE], api.delete(PORT, etag='"8"'), "is not declared; an attempt whose answer was lost may have"),
+        ([LOST, DIFFERS], api.delete(PORT, etag='"8"'), "was changed by revision 9, not by 8; an attempt whose answer"),
+        ([LOST, GONE], api.delete(PORT, wait=2), "port acme/web-1: is deleted, but the answer was lost, so not every"),
+        ([LOST] * 4, api.delete(PORT), "it may have been done: look before trying again"),
+        ([LOST, BUSY, BUSY, BUSY], api.delete(PORT), "starting; it may have been done: look before trying again"),
+    ],
+)
+def test_a_deletion_promises_no_more_than_it_knows(
+    ask: Ask, replies: list[Reply], call: Call[Any], message: str
+) -> None:
+    """Bound to a tag, or asked to wait, a lost answer is not made up for by an object that is gone."""
+    with serving(in_turn(*replies)) as fake, pytest.raises(OutcomeUnknownError, match=message):
+        ask(server(fake), lambda client: client.send(call))
+    assert len(fake.requests) == len(replies)
+
+
+@pytest.mark.parametrize(
+    ("replies", "kind"),
+    [
+        ([GONE], NotFoundError),
+        ([BUSY, GONE], NotFoundError),
+        ([DIFFERS], PreconditionError),
+        ([LOST, problem(403, "forbidden", "not yours")], ForbiddenError),
+    ],
+)
+def test_a_deletion_that_was_refused_is_refused(ask: Ask, replies: list[Reply], kind: type[Exception]) -> None:
+    """What was gone before the first attempt arrived, or is refused for another reason, is an error as ever."""
+    with serving(in_turn(*replies)) as fake, pytest.raises(kind):
+        ask(server(fake), lambda client: client.send(api.delete(PORT, etag='"8"' if kind is PreconditionError else "")))
+    assert len(fake.requests) == len(replies)
 
 
 def test_a_write_bound_to_a_tag_is_not_repeated_blindly(ask: Ask) -> None:

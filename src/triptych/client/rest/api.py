@@ -21,6 +21,7 @@ from triptych.client.rest.call import Answer, Call, Pages, json_body, nothing, p
 from triptych.client.rest.messages import (
     IssuedToken,
     NewToken,
+    ObjectChange,
     Page,
     Plan,
     Revocation,
@@ -28,8 +29,10 @@ from triptych.client.rest.messages import (
     TokenInfo,
     Written,
 )
+from triptych.client.rest.problems import error_of
 from triptych.core.forward import Trace
 from triptych.core.model import Key, Kind
+from triptych.errors import OutcomeUnknownError
 
 Document = Mapping[str, Any]
 """Plain data of a document (DESIGN section 3)."""
@@ -93,10 +96,25 @@ def put(key: Key, fields: Document, *, etag: str = "", wait: float | None = None
 
 
 def delete(key: Key, *, etag: str = "", wait: float | None = None) -> Call[Written]:
-    """Delete one object; ReferencedError while others refer to it."""
-    # Not repeated when the answer is lost: the second would say that the object is not there.
+    """Delete one object; ReferencedError while others refer to it.
+
+    When an answer is lost it is asked again, and an object that is gone then counts as deleted,
+    at a revision that is not known (0). With `etag` or `wait` that would say too much:
+    OutcomeUnknownError.
+    """
+
+    def gone(answer: Answer) -> Written:
+        if etag:
+            raise OutcomeUnknownError(f"{error_of(answer)}; an attempt whose answer was lost may have deleted it")
+        if wait is not None:
+            raise OutcomeUnknownError(
+                f"{key}: is deleted, but the answer was lost, so not every host may have programmed that"
+            )
+        return Written(0, [ObjectChange(key.kind.value, key.tenant, key.name, "deleted")])
+
     headers = {"if-match": etag} if etag else {}
-    return Call("DELETE", object_path(key), reading(Written), headers=headers, repeatable=False, **_waiting(wait))
+    repeated = {404: gone, 412: gone} if etag else {404: gone}
+    return Call("DELETE", object_path(key), reading(Written), headers=headers, when_repeated=repeated, **_waiting(wait))
 
 
 def apply(document: Document, *, wait: float | None = None) -> Call[Written]:
@@ -149,7 +167,7 @@ def create_token(wanted: NewToken) -> Call[IssuedToken]:
 
 def revoke_token(number: str) -> Call[None]:
     """End a token."""
-    return Call("DELETE", path("tokens", number), nothing, repeatable=False)
+    return Call("DELETE", path("tokens", number), nothing, when_repeated={404: nothing})
 
 
 def revocations() -> Call[list[Revocation]]:

@@ -34,8 +34,9 @@ class Call(Generic[T_co]):
     """A request and how its answer is read.
 
     `repeatable`: sending it twice does what sending it once does, so it may be tried again
-    when nobody knows whether it arrived. `patience` is how many seconds the controller was
-    asked to wait before it answers.
+    when nobody knows whether it arrived. `when_repeated` reads the refusals, by status, with
+    which a repetition may find that an earlier attempt has done it already. `patience` is how
+    many seconds the controller was asked to wait before it answers.
     """
 
     method: str
@@ -45,6 +46,7 @@ class Call(Generic[T_co]):
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     repeatable: bool = True
+    when_repeated: Mapping[int, Read[T_co]] = field(default_factory=dict)
     patience: float = 0.0
 
     @property

@@ -35,7 +35,10 @@ class ObjectChange(msgspec.Struct, frozen=True):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """A write took effect at `revision`. `laggards` are hosts that had not programmed it in time (null: no wait)."""
+    """A write took effect at `revision` (0: at one that is not known, for the answer was lost).
+
+    `laggards` are hosts that had not programmed it in time (null: no wait).
+    """
 
     revision: int
     objects: list[ObjectChange] = []

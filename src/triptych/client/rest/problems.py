@@ -88,7 +88,7 @@ _BY_STATUS: Mapping[int, type[TriptychError]] = {
 
 def error_of(answer: Answer) -> TriptychError:
     """The exception that a refusal is: by its problem's name, or by its status when another server answers."""
-    problem = _problem(answer)
+    problem = problem_of(answer)
     if problem.faults:
         return DocumentError([item.fault() for item in problem.faults])
     if problem.referrers:
@@ -104,7 +104,7 @@ def error_of(answer: Answer) -> TriptychError:
     return ControllerUnavailableError(problem.detail or f"the controller failed ({sentence}); see its log")
 
 
-def _problem(answer: Answer) -> Problem:
+def problem_of(answer: Answer) -> Problem:
     """What a body says; an empty problem when it is none (a proxy's page, say)."""
     if not answer.headers.get("content-type", "").startswith(("application/problem+json", "application/json")):
         return Problem()

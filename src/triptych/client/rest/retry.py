@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from triptych.client.rest.call import Answer, Call
+from triptych.client.rest.problems import problem_of
 
 _AGAIN = frozenset({429, 502, 503, 504})
-_NOT_TAKEN = frozenset({429, 503})
-"""Answers which say that the request was not even begun."""
+_BETWEEN = frozenset({502, 504})
+"""Answers of something between here and the controller, which may have got the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,14 @@ def may_repeat(call: Call[object], outcome: Outcome) -> bool:
     """Whether asking again may help, and cannot do anything twice that should be done once."""
     if isinstance(outcome, Lost):
         return not outcome.hopeless and (call.repeatable or not outcome.sent)
-    return outcome.status in _AGAIN and (call.repeatable or outcome.status in _NOT_TAKEN)
+    return outcome.status in _AGAIN and (call.repeatable or not may_be_done(outcome))
+
+
+def may_be_done(outcome: Outcome) -> bool:
+    """Whether a request that brought no result may have been carried out all the same."""
+    if isinstance(outcome, Lost):
+        return outcome.sent
+    return outcome.status in _BETWEEN or problem_of(outcome).name == "outcome-unknown"
 
 
 def asked_for(outcome: Outcome, longest: float) -> float:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from triptych.client.rest.call import Answer, Call, Pages
 from triptych.client.rest.messages import Event
 from triptych.client.rest.problems import error_of
-from triptych.client.rest.retry import Lost, Outcome, Retry
+from triptych.client.rest.retry import Lost, Outcome, Retry, may_be_done
 from triptych.client.rest.watching import Watching
 from triptych.errors import ControllerUnavailableError, OutcomeUnknownError, TriptychError
 
@@ -53,13 +53,18 @@ class Session:
         and OutcomeUnknownError when it may have been done and only the answer is lost.
         """
         attempt = 1
+        unsure = False
         while True:
             outcome = await self._wire.request(call)
-            if isinstance(outcome, Answer) and outcome.status < 300:
-                return call.read(outcome)
+            if isinstance(outcome, Answer):
+                if outcome.status < 300:
+                    return call.read(outcome)
+                if unsure and outcome.status in call.when_repeated:
+                    return call.when_repeated[outcome.status](outcome)
+            unsure = unsure or may_be_done(outcome)
             pause = self._retry.pause(call, attempt, outcome, self._chance())
             if pause is None:
-                raise failure(call, outcome)
+                raise failure(call, outcome, unsure=unsure)
             await self._wire.sleep(pause)
             attempt += 1
 
@@ -97,13 +102,14 @@ class Session:
             await self._wire.sleep(max(pause, watching.pause))
 
 
-def failure(call: Call[Any], outcome: Outcome) -> TriptychError:
-    """The exception for an outcome after which nothing more is tried."""
-    if isinstance(outcome, Answer):
-        return error_of(outcome)
-    if outcome.sent and not call.repeatable:
-        return OutcomeUnknownError(f"{outcome.message}; it may have been done: look before trying again")
-    return ControllerUnavailableError(outcome.message)
+def failure(call: Call[Any], outcome: Outcome, *, unsure: bool = False) -> TriptychError:
+    """The exception for an outcome after which nothing more is tried; `unsure`: it may have been done."""
+    error = error_of(outcome) if isinstance(outcome, Answer) else ControllerUnavailableError(outcome.message)
+    refused = isinstance(outcome, Answer) and outcome.status < 500 and outcome.status != 429
+    matters = not call.repeatable or call.when_repeated
+    if refused or not unsure or not matters:
+        return error
+    return OutcomeUnknownError(f"{error}; it may have been done: look before trying again")
 
 
 def finish(coroutine: Coroutine[Any, Any, T]) -> T:
