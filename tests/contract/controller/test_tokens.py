@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import httpx
 import msgspec
 import pytest
 
-from tests.contract.controller.served import bearer, served
+from tests.contract.controller.served import bearer, events, served
 from triptych.controller.service.access import Role
 from triptych.controller.service.audit import Origin
 from triptych.controller.service.tokens import Issued, keep, new_token
 from triptych.stores.memory import MemoryStore
 
 CENTURY = 36_500 * 86_400
+SECONDS = 20
+
+
+async def seen_until_the_end(stream: httpx.Response) -> list[str]:
+    """The names of what a watch tells until the controller ends it."""
+    async with asyncio.timeout(SECONDS):
+        return [event["name"] async for _, event in events(stream)]
 
 
 @pytest.mark.parametrize("seconds", [0, -1, CENTURY + 1, 10**18, 2**63 - 1])
@@ -69,3 +79,29 @@ async def test_a_token_is_for_whom_it_says() -> None:
             seen[name] = made["token"]["tenants"], [item["name"] for item in found.json()["items"]]
         everything: tuple[list[str], list[str]] = [], ["acme", "beta"]
         assert seen == {"one": (["acme"], ["acme"]), "left-out": everything, "null": everything}
+
+
+async def test_a_watch_ends_with_its_token() -> None:
+    """A watch tells nothing of what comes after its token was revoked, and ends; those of other tokens go on."""
+    async with MemoryStore() as store, served(store) as api:
+        secret = await api.token(Role.VIEWER)
+        async with (
+            api.client.stream("GET", "/v1/watch", params={"after": 0}) as others,
+            api.client.stream("GET", "/v1/watch", headers=bearer(secret)) as stream,
+        ):
+            told = events(others)
+            await api.ask("PUT", "/v1/tenants/before", 201, json={})
+            await api.ask("DELETE", f"/v1/tokens/{secret.partition('.')[0]}", 204)
+            await api.ask("PUT", "/v1/tenants/after", 201, json={})
+            assert await seen_until_the_end(stream) == ["before"]
+            assert [(await anext(told))[1]["name"] for _ in range(2)] == ["before", "after"]
+
+
+async def test_a_watch_ends_when_its_token_expires() -> None:
+    """A watch ends by itself when its token's time is up, although nothing is changed."""
+    async with MemoryStore() as store, served(store) as api:
+        secret = await api.token(Role.VIEWER, lifetime=2.0)
+        async with api.client.stream("GET", "/v1/watch", headers=bearer(secret)) as stream:
+            assert stream.status_code == 200
+            assert await seen_until_the_end(stream) == []
+        assert (await api.client.get("/v1/hosts", headers=bearer(secret))).status_code == 401

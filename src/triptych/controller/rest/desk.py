@@ -63,13 +63,14 @@ class Desk:
         try:
             if not header[: len(_SCHEME)].lower() == _SCHEME:
                 raise UnauthenticatedError("no token; send the header Authorization: Bearer TOKEN")
-            actor = self.tokens.who(header[len(_SCHEME) :].strip(), self.service.now())
+            token = self.tokens.token(header[len(_SCHEME) :].strip(), self.service.now())
         except UnauthenticatedError:
             self.metrics.unauthenticated.inc()
             self._strangers.take(address)
             raise
+        actor = token.actor
         self._limit.take(actor.name)
-        return Caller(actor, str(connection.scope.get("request_id", "")))
+        return Caller(actor, str(connection.scope.get("request_id", "")), token.id)
 
 
 def authenticate(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:

@@ -64,7 +64,11 @@ async def watch(
         after = int(last)
     start = after if after is not None else await desk.service.store.revision()
     wanted = _Wanted(caller.actor, kind, tenant)
-    return Stream(_stream(desk, start, wanted), media_type="text/event-stream", headers={"cache-control": "no-store"})
+    return Stream(
+        _stream(desk, start, wanted, caller.token),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-store"},
+    )
 
 
 class _Wanted(msgspec.Struct, frozen=True):
@@ -80,25 +84,34 @@ class _Wanted(msgspec.Struct, frozen=True):
         return (self.tenant is None or owner_of(key) == self.tenant) and may_read(self.actor, key)
 
 
-async def _stream(desk: Desk, start: int, wanted: _Wanted) -> AsyncGenerator[bytes, None]:
-    batches = desk.service.store.watch(OBJECTS, start)
-    stopping = asyncio.create_task(desk.stopping.wait())
+async def _stream(desk: Desk, start: int, wanted: _Wanted, token: str) -> AsyncGenerator[bytes, None]:
+    """Everything from there on, until the controller stops or the token counts no longer."""
+    service = desk.service
+    batches = service.store.watch(OBJECTS, start)
+    ends = {
+        asyncio.create_task(desk.stopping.wait()),
+        asyncio.create_task(desk.tokens.ended(token, service.now)),
+    }
     following: asyncio.Task[Batch] | None = None
     desk.count_watch(1)
     try:
         yield f"retry: {_RETRY_MILLISECONDS}\nid: {start}\n\n".encode()
-        while not stopping.done():
+        while True:
             if following is None:
                 following = asyncio.create_task(anext(batches))
-            await asyncio.wait((following, stopping), timeout=_IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({following, *ends}, timeout=_IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            # Asked for itself: what a revocation wakes may run only after a change that came later.
+            if desk.stopping.is_set() or not desk.tokens.counts(token, service.now()):
+                return
             if following.done():
                 batch, following = following.result(), None
                 yield _encoded(batch, wanted)
-            elif not stopping.done():
+            else:
                 yield b": still here\n\n"
     finally:
         desk.count_watch(-1)
-        stopping.cancel()
+        for end in ends:
+            end.cancel()
         if following is not None:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)

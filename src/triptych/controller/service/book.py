@@ -27,9 +27,10 @@ class Book(Generic[_T]):
         self._listeners: list[Callable[[], None]] = []
         self.known: dict[str, _T] = {}
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """Be told whenever something has changed."""
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Be told whenever something has changed; the answer ends that."""
         self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     async def load(self, store: Store) -> None:
         """Begin with what the store has."""
@@ -63,7 +64,7 @@ class Book(Generic[_T]):
             self.known = {}
             for entry in batch.entries:
                 self._take(entry.key, entry)
-        for listener in self._listeners:
+        for listener in tuple(self._listeners):
             listener()
 
     def _take(self, key: bytes, entry: Entry | None) -> None:

@@ -45,10 +45,11 @@ LARGE = 1_000
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who asks, and the id of the request, for the log."""
+    """Who asks, by which token ("": none), and the id of the request, for the log."""
 
     actor: Actor
     request: str = ""
+    token: str = ""
 
     @property
     def origin(self) -> Origin:

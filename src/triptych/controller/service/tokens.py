@@ -7,7 +7,10 @@ every request slow.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import blake2b
 from hmac import compare_digest
@@ -27,6 +30,7 @@ _SALT = 16
 _DIGEST = 32
 _SECRET = 32
 _LONGEST = 200
+_LOOK_AGAIN = 60.0
 LONGEST_LIFETIME = 36_500 * 86_400
 """Seconds; who wants more wants a token without an end."""
 
@@ -44,6 +48,10 @@ class Token(msgspec.Struct, frozen=True):
     expires: float | None
     salt: bytes
     digest: bytes
+
+    def is_over(self, now: float) -> bool:
+        """Whether its time is up."""
+        return self.expires is not None and self.expires <= now
 
     @property
     def actor(self) -> Actor:
@@ -135,14 +143,39 @@ class TokenBook(Book[Token]):
 
     def who(self, bearer: str, now: float) -> Actor:
         """Whose a secret is; UnauthenticatedError without telling why."""
+        return self.token(bearer, now).actor
+
+    def counts(self, identity: str, now: float) -> bool:
+        """Whether the token of that id is there and not over."""
+        token = self.known.get(identity)
+        return token is not None and not token.is_over(now)
+
+    async def ended(self, identity: str, now: Callable[[], float]) -> None:
+        """Return once the token of that id counts no longer: it is revoked, or over."""
+        changed = asyncio.Event()
+        unlisten = self.listen(changed.set)
+        try:
+            while self.counts(identity, now()):
+                changed.clear()
+                token = self.known[identity]
+                # The clock may be set meanwhile, so it is looked at now and then.
+                left = _LOOK_AGAIN if token.expires is None else min(token.expires - now(), _LOOK_AGAIN)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await changed.wait()
+        finally:
+            unlisten()
+
+    def token(self, bearer: str, now: float) -> Token:
+        """The token of a secret; UnauthenticatedError without telling why."""
         identity, _, secret = bearer.partition(".")
         token = self.known.get(identity)
         salt, digest = (token.salt, token.digest) if token is not None else (bytes(_SALT), bytes(_DIGEST))
         # An unknown id takes as long as a wrong secret.
         right = compare_digest(_hash(secret[:_LONGEST], salt), digest)
-        if token is None or not right or (token.expires is not None and token.expires <= now):
+        if token is None or not right or token.is_over(now):
             raise UnauthenticatedError("the token is not valid; ask an admin for a new one (triptych token create)")
-        return token.actor
+        return token
 
 
 def _hash(secret: str, salt: bytes) -> bytes:
