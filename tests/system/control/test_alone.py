@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.system.control.watch import kill, until
+from tests.system.control.watch import agent, kill, port, until
 from tests.system.lab.traffic import reaches
 from triptych.client.local import Done
-from triptych.lab import Lab
+from triptych.lab import Lab, planes
 
 VM = "acme/web-2"
 
@@ -46,3 +49,29 @@ def test_a_controller_that_dies_in_the_middle_of_an_attach(fleet_lab: Lab) -> No
         ("live", "no controller answers; granted by what it said last")
     ]
     reaches(fleet_lab, VM, "10.0.2.12")
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Nobody can write below a folder meanwhile, as on a disk that has failed."""
+    subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_host_begins_from_a_disk_that_cannot_be_written(fleet_lab: Lab) -> None:
+    """After a reboot without a controller its VMs talk, though nothing can be saved; the log says what cannot."""
+    daemon = fleet_lab.fleet.agent("h1")
+    began = daemon.log.stat().st_size
+    kill(fleet_lab, "h1", controller=True)
+    planes.destroy(fleet_lab.plan.hosts["h1"])
+    with read_only(daemon.config.parent / "state"):
+        daemon.start()
+        until(lambda: agent(fleet_lab, "h1"), "it answers")
+        until(lambda: (found := port(fleet_lab, "h1", "acme/web-1")) and found.phase == "live", "its port is live")
+        reaches(fleet_lab, "acme/web-1", "10.0.2.12")
+        assert "Read-only file system" in daemon.log.read_bytes()[began:].decode()
+        kill(fleet_lab, "h1")
