@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from triptych.cli.connect import CaOption, ServerOption, TokenOption, configured
-from triptych.cli.output import Format, OutputOption, console, print_data, print_rows, say
+from triptych.cli.output import Format, OutputOption, console, counted, print_data, print_rows, say
 from triptych.errors import InputError
 
 if TYPE_CHECKING:
     from triptych.client.rest import Server
-    from triptych.pki.folder import Pair, Revoked
+    from triptych.pki.folder import Pair, PkiFolder, Revoked
 
 app = typer.Typer(
     help="Certificates: agents prove by them which host they are, controllers where they are.", no_args_is_help=True
@@ -25,6 +25,15 @@ DirOption = Annotated[
 ]
 _DIR = Path("/etc/triptych/pki")
 DaysOption = Annotated[int, typer.Option("--days", min=1, max=36_500, help="How long it is valid.")]
+PassphraseOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file",
+        envvar="TRIPTYCH_PKI_PASSPHRASE_FILE",
+        metavar="FILE",
+        help="Its first line is the passphrase of the authority's key; left out: that key is not encrypted.",
+    ),
+]
 ControllerOption = Annotated[bool, typer.Option("--controller", help="For a controller, not a host.")]
 
 
@@ -33,11 +42,10 @@ def init(
     directory: DirOption = _DIR,
     name: Annotated[str, typer.Option("--name", help="What the authority is called in its certificate.")] = "triptych",
     days: DaysOption = 3650,
+    passphrase_file: PassphraseOption = None,
 ) -> None:
     """Make an authority: a key that signs, and the certificate that everybody trusts."""
-    from triptych.pki.folder import PkiFolder
-
-    path = PkiFolder(directory).init(name, days)
+    path = _authority(directory, passphrase_file).init(name, days)
     say(f"{path} is what agents, controllers and users trust; {directory / 'ca.key'} signs, and never leaves here")
 
 
@@ -53,16 +61,16 @@ def issue(
     ] = None,
     days: DaysOption = 397,
     directory: DirOption = _DIR,
+    passphrase_file: PassphraseOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Issue the first certificate of a host or a controller, with a new key."""
     from triptych.pki import certificates
-    from triptych.pki.folder import PkiFolder
 
     if not controller and len(names) > 1:
         raise InputError(f"host {' '.join(names)}: a certificate is one host's; issue them one by one")
     subject = certificates.controller(names) if controller else certificates.host(names[0])
-    _tell(PkiFolder(directory).issue(subject, days, request), output)
+    _tell(_authority(directory, passphrase_file).issue(subject, days, request), output)
 
 
 @app.command("renew")
@@ -72,14 +80,14 @@ def renew(
     new_key: Annotated[bool, typer.Option("--new-key", help="With a new key too.")] = False,
     days: DaysOption = 397,
     directory: DirOption = _DIR,
+    passphrase_file: PassphraseOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Issue a certificate anew, for the same names and the same key."""
     from triptych.pki.certificates import Role
-    from triptych.pki.folder import PkiFolder
 
     role = Role.CONTROLLER if controller else Role.HOST
-    _tell(PkiFolder(directory).renew(role, name, days, new_key=new_key), output)
+    _tell(_authority(directory, passphrase_file).renew(role, name, days, new_key=new_key), output)
 
 
 @app.command("request")
@@ -142,7 +150,15 @@ def list_issued(directory: DirOption = _DIR, output: OutputOption = Format.TABLE
         }
         for entry in found
     ]
-    print_rows(f"{len(found)} certificates", ["for", "name", "state", "ends", "serial", "reason"], rows, output)
+    print_rows(counted(len(found), "certificate"), ["for", "name", "state", "ends", "serial", "reason"], rows, output)
+
+
+def _authority(directory: Path, passphrase_file: Path | None) -> PkiFolder:
+    """The folder, with what opens its key."""
+    from triptych.pki.files import read_passphrase
+    from triptych.pki.folder import PkiFolder
+
+    return PkiFolder(directory, passphrase=None if passphrase_file is None else read_passphrase(passphrase_file))
 
 
 def _publish(server: Server, revoked: list[Revoked]) -> None:

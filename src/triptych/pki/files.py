@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -20,6 +21,8 @@ from triptych.pki.certificates import Key
 
 PRIVATE = 0o600
 PUBLIC = 0o644
+SHORTEST = 16
+"""Bytes of a passphrase: what encrypts keys makes guessing little slower (PBKDF2, 2,048 rounds)."""
 
 
 def write(path: Path, data: bytes, mode: int, *, replace: bool = False) -> None:
@@ -72,20 +75,40 @@ def read_certificate(path: Path) -> x509.Certificate:
         raise InputError(f"{path}: holds no certificate in PEM") from None
 
 
-def read_key(path: Path) -> Key:
-    """The private key in a PEM file; InputError."""
+def read_passphrase(path: Path) -> bytes:
+    """The first line of a file that its owner alone can read; InputError."""
+    lines = read(path).splitlines()
+    if path.is_file() and path.stat().st_mode & 0o077:
+        raise InputError(f"{path}: others can read the passphrase; chmod 600 it, and choose another passphrase")
+    if not lines or not lines[0]:
+        raise InputError(f"{path}: its first line is to be the passphrase, and is empty")
+    return lines[0]
+
+
+def read_key(path: Path, passphrase: bytes | None = None) -> Key:
+    """The private key in a PEM file, which is encrypted exactly when there is a passphrase; InputError."""
     try:
-        key = load_pem_private_key(read(path), None)
-    except (ValueError, TypeError):
-        raise InputError(f"{path}: holds no unencrypted private key in PEM") from None
+        key = load_pem_private_key(read(path), passphrase)
+    except TypeError:
+        raise InputError(
+            f"{path}: is encrypted; give its passphrase by --passphrase-file"
+            if passphrase is None
+            else f"{path}: is not encrypted; leave --passphrase-file out"
+        ) from None
+    except ValueError:
+        problem = "holds no private key in PEM"
+        raise InputError(
+            f"{path}: {problem}" if passphrase is None else f"{path}: the passphrase is another, or it {problem}"
+        ) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise InputError(f"{path}: holds a key of another kind; Triptych's are on an elliptic curve")
     return key
 
 
-def key_pem(key: Key) -> bytes:
-    """A private key as a file holds it (PKCS #8)."""
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+def key_pem(key: Key, passphrase: bytes | None = None) -> bytes:
+    """A private key as a file holds it: PKCS #8, encrypted (RFC 8018: PBES2, AES-256) when there is a passphrase."""
+    encryption = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
 
 def certificate_pem(certificate: x509.Certificate | x509.CertificateSigningRequest) -> bytes:

@@ -3,7 +3,7 @@
 ::
 
     ca.crt               trusted by agents, controllers and users; copy it anywhere
-    ca.key               signs; whoever has it is any host (mode 0600)
+    ca.key               signs; whoever has it, and its passphrase, is any host (mode 0600)
     hosts/NAME.crt .key        the present pair of a host, to be taken there
     controllers/NAME.crt .key  the present pair of a controller
     issued/SERIAL.crt    every certificate that was issued
@@ -28,6 +28,7 @@ from triptych.pki.certificates import AUTHORITY_DAYS, DAYS, Authority, Key, Role
 from triptych.pki.files import (
     PRIVATE,
     PUBLIC,
+    SHORTEST,
     certificate_pem,
     key_pem,
     make_folder,
@@ -90,11 +91,17 @@ def _utc_now() -> datetime:
 
 
 class PkiFolder:
-    """An authority in a folder. Nothing is overwritten, except a certificate that is renewed."""
+    """An authority in a folder. Nothing is overwritten, except a certificate that is renewed.
 
-    def __init__(self, path: Path = DEFAULT, now: Callable[[], datetime] = _utc_now) -> None:
+    `passphrase` is that of the authority's key; None: the key is not encrypted.
+    """
+
+    def __init__(
+        self, path: Path = DEFAULT, now: Callable[[], datetime] = _utc_now, passphrase: bytes | None = None
+    ) -> None:
         self.path = path
         self._now = now
+        self._passphrase = passphrase
 
     @property
     def authority_path(self) -> Path:
@@ -103,6 +110,11 @@ class PkiFolder:
 
     def init(self, name: str = "triptych", days: int = AUTHORITY_DAYS) -> Path:
         """Make the authority; its certificate. InputError when there is one, or a part of one."""
+        if self._passphrase is not None and len(self._passphrase) < SHORTEST:
+            raise InputError(
+                f"the passphrase is shorter than {SHORTEST} bytes and would be guessed; "
+                "openssl rand -base64 24 makes a good one"
+            )
         key = certificates.new_key()
         certificate = certificates.make_authority(name, key, self._now(), days)
         make_folder(self.path, 0o700)
@@ -111,7 +123,7 @@ class PkiFolder:
                 raise InputError(
                     f"{path}: there is an authority already, and it is kept; choose another folder by --dir"
                 )
-        write(self.path / "ca.key", key_pem(key), PRIVATE)
+        write(self.path / "ca.key", key_pem(key, self._passphrase), PRIVATE)
         write(self.authority_path, certificate_pem(certificate), PUBLIC)
         return self.authority_path
 
@@ -188,7 +200,10 @@ class PkiFolder:
     def _authority(self) -> Authority:
         if not self.authority_path.exists():
             raise NotFoundError(f"{self.path}: holds no authority; make one: triptych pki init --dir {self.path}")
-        certificate, key = read_certificate(self.authority_path), read_key(self.path / "ca.key")
+        certificate, key = (
+            read_certificate(self.authority_path),
+            read_key(self.path / "ca.key", self._passphrase),
+        )
         if certificate.public_key() != key.public_key():
             raise InputError(f"{self.path}: ca.key is not the key of ca.crt; put the right pair back")
         return Authority(certificate, key)

@@ -195,3 +195,17 @@ def test_the_demo_without_a_kernel_shows_tables_and_traces() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for outcome in ("delivered to acme/web-2", "delivered to acme/db-2", "answered at h1", "dropped at h1 (blackhole)"):
         assert outcome in done.stdout
+
+
+def test_an_authority_may_have_a_passphrase(tmp_path: Path) -> None:
+    """Init, issue and renew take it from a file or the variable that names one; without it they are refused."""
+    secret = tmp_path / "passphrase"
+    secret.write_text("correct horse battery staple\n")
+    secret.chmod(0o600)
+    folder, with_file = ("--dir", str(tmp_path / "pki")), ("--passphrase-file", str(secret))
+    assert triptych("pki", "init", *folder, *with_file).returncode == 0
+    refused = triptych("pki", "issue", "h1", *folder)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.endswith("ca.key: is encrypted; give its passphrase by --passphrase-file\n")
+    assert triptych("pki", "issue", "h1", *folder, *with_file).returncode == 0
+    assert NOBODY("pki", "renew", "h1", *folder, TRIPTYCH_PKI_PASSPHRASE_FILE=str(secret)).returncode == 0

@@ -17,7 +17,7 @@ from triptych.controller.grpc.identity import peer_of_certificate
 from triptych.errors import InputError, NotFoundError
 from triptych.pki import certificates
 from triptych.pki.certificates import Role, Subject
-from triptych.pki.files import certificate_pem, key_pem, read_certificate, read_key, write
+from triptych.pki.files import certificate_pem, key_pem, read_certificate, read_key, read_passphrase, write
 from triptych.pki.folder import Pair, PkiFolder, State
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -316,7 +316,7 @@ def test_a_controller_is_at_names_and_addresses(place: str) -> None:
             "ca.key is not the key of ca.crt",
         ),
         (lambda path: (path / "ca.crt").write_text("nothing"), "ca.crt: holds no certificate in PEM"),
-        (lambda path: (path / "ca.key").write_text("nothing"), "ca.key: holds no unencrypted private key"),
+        (lambda path: (path / "ca.key").write_text("nothing"), "ca.key: holds no private key in PEM"),
         (lambda path: (path / "ca.crt").unlink(), "holds no authority; make one: triptych pki init"),
     ],
     ids=["no key", "another key", "no certificate", "no PEM", "nothing"],
@@ -348,3 +348,78 @@ def test_the_profile_is_what_rfc_5280_asks_for(pki: PkiFolder) -> None:
     signer = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     link = made.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
     assert link.key_identifier == signer.digest
+
+
+SECRET = b"correct horse battery staple"
+
+
+@pytest.fixture
+def sealed(tmp_path: Path, calendar: Calendar) -> PkiFolder:
+    """A folder whose authority has its key encrypted."""
+    folder = PkiFolder(tmp_path / "sealed", calendar, SECRET)
+    folder.init()
+    return folder
+
+
+def test_an_encrypted_authority_works_with_its_passphrase(sealed: PkiFolder) -> None:
+    """Its key is PKCS #8 in PBES2, mode 0600, and opens with the passphrase alone; what it issues is plain."""
+    mode, pem = everything(sealed.path)["ca.key"]
+    assert (mode, pem.splitlines()[0]) == (0o600, b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    pair = sealed.issue(certificates.host("h1"))
+    assert sealed.renew(Role.HOST, "h1").serial != pair.serial
+    assert pair.key is not None
+    assert read_key(pair.key).public_key() == read_certificate(pair.certificate).public_key()
+
+
+def test_without_the_passphrase_nothing_is_signed(sealed: PkiFolder, pki: PkiFolder, calendar: Calendar) -> None:
+    """No passphrase, a wrong one, and one for a key that is not encrypted are told apart; no file changes."""
+    before = everything(sealed.path), everything(pki.path)
+    for folder, message in (
+        (PkiFolder(sealed.path, calendar), r"ca\.key: is encrypted; give its passphrase by --passphrase-file"),
+        (PkiFolder(sealed.path, calendar, SECRET[:-1]), r"ca\.key: the passphrase is another"),
+        (PkiFolder(pki.path, calendar, SECRET), r"ca\.key: is not encrypted; leave --passphrase-file out"),
+    ):
+        with pytest.raises(InputError, match=message):
+            folder.issue(certificates.host("h1"))
+    assert (everything(sealed.path), everything(pki.path)) == before
+
+
+def test_revoking_needs_no_passphrase(sealed: PkiFolder, calendar: Calendar) -> None:
+    """To revoke, which signs nothing, the certificate's place in the list is enough."""
+    sealed.issue(certificates.host("h1"))
+    (revoked,) = PkiFolder(sealed.path, calendar).revoke("h1", "lost")
+    assert (revoked.name, revoked.reason) == ("h1", "lost")
+
+
+def test_a_short_passphrase_is_refused(tmp_path: Path) -> None:
+    """An authority is not made with a passphrase that would be guessed, and no folder is left."""
+    with pytest.raises(InputError, match="shorter than 16 bytes"):
+        PkiFolder(tmp_path / "new", passphrase=b"fifteen letters").init()
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "said"),
+    [
+        (SECRET + b"\nanything\n", 0o600, SECRET),
+        (SECRET, 0o400, SECRET),
+        (SECRET, 0o640, "others can read the passphrase; chmod 600 it"),
+        (b"", 0o600, "its first line is to be the passphrase, and is empty"),
+        (b"\n" + SECRET, 0o600, "its first line is to be the passphrase, and is empty"),
+        (None, 0, "cannot be read: No such file or directory"),
+    ],
+    ids=["lines", "no newline", "open", "empty", "empty line", "missing"],
+)
+def test_a_passphrase_is_the_first_line_of_a_file_of_ones_own(
+    tmp_path: Path, content: bytes | None, mode: int, said: bytes | str
+) -> None:
+    """Nothing else of the file counts; one that others can read, or that says nothing, is refused."""
+    path = tmp_path / "passphrase"
+    if content is not None:
+        path.write_bytes(content)
+        path.chmod(mode)
+    if isinstance(said, bytes):
+        assert read_passphrase(path) == said
+    else:
+        with pytest.raises(InputError, match=said):
+            read_passphrase(path)
