@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +17,9 @@ from rich.console import Console
 from triptych.bench import report
 from triptych.bench.model import DEFAULT_ROUNDS, Options
 from triptych.bench.report import terminal
+from triptych.bench.rounds import Progress
 from triptych.bench.runs import run
+from triptych.bench.signals import ended_by_signals
 from triptych.errors import TriptychError
 
 app = typer.Typer(
@@ -54,7 +59,9 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="few short rounds: shows that it works, not how fast")] = False,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="alternating rounds")] = DEFAULT_ROUNDS,
     seconds: Annotated[float, typer.Option(min=0.2, max=60, help="length of one measurement")] = 2.5,
-    scenario: Annotated[list[str] | None, typer.Option(help="only this scenario (may be repeated)")] = None,
+    scenario: Annotated[
+        list[str] | None, typer.Option(help="only this scenario, or network of control (may be repeated)")
+    ] = None,
     directory: Annotated[Path, typer.Option("--output-dir", help="where reports are kept")] = Path("bench-results"),
     plots: Annotated[bool, typer.Option(help="draw pictures (needs matplotlib)")] = True,
     output: Annotated[
@@ -69,14 +76,25 @@ def bench(
         else Options(rounds, seconds, False, names, str(directory), plots)
     )
     progress = Console(stderr=True)
-    with progress.status("preparing") as status:
-        result = run(workload.value, options, status.update)
+    with ended_by_signals(), _telling(progress) as tell:
+        result = run(workload.value, options, tell)
         where = report.write(result, directory)
     if output is Output.json:
         sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
     else:
         terminal.show(result, Console())
     progress.print(f"report: {where / report.REPORT}", soft_wrap=True)
+
+
+@contextmanager
+def _telling(console: Console) -> Iterator[Progress]:
+    """How to say what is being done: one line that changes on a terminal, a line each with its second elsewhere."""
+    if console.is_terminal:
+        with console.status("preparing") as status:
+            yield status.update
+        return
+    began = time.monotonic()
+    yield lambda what: console.print(f"{time.monotonic() - began:7.1f} s  {what}", soft_wrap=True, highlight=False)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from triptych.bench.control.figures import Scale
+from triptych.bench.control.figures import FirstPing, Scale
 
 DEFAULT_ROUNDS = 5
 QUICK_ROUNDS = 2
@@ -133,6 +133,7 @@ class Run(msgspec.Struct, frozen=True):
     rows: tuple[RowRate, ...] = ()
     profiles: tuple[Profile, ...] = ()
     control: tuple[Scale, ...] = ()
+    pings: tuple[FirstPing, ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -15,7 +15,18 @@ from triptych.errors import WireError
 from triptych.wire.facts import read_facts, write_facts
 from triptych.wire.generated import southbound_pb2 as pb
 from triptych.wire.limits import MAX_MESSAGE, MAX_U32, check_count, check_name, check_range
-from triptych.wire.messages import Ack, Batch, FactsUpdate, FromAgent, Granted, Hello, Report, Resync, ScopeUpdate
+from triptych.wire.messages import (
+    Ack,
+    Batch,
+    Envelope,
+    FactsUpdate,
+    FromAgent,
+    Granted,
+    Hello,
+    Report,
+    Resync,
+    ScopeUpdate,
+)
 from triptych.wire.reports import (
     read_ack,
     read_hello,
@@ -70,14 +81,20 @@ def encode_batch(
 
 def decode_batch(raw: bytes) -> Batch:
     """The batch of a ToAgent message."""
+    batch = decode_envelope(raw)
+    return Batch(batch.sequence, batch.revision, tuple(map(decode_update, batch.updates)), batch.facts, batch.more)
+
+
+def decode_envelope(raw: bytes) -> Envelope:
+    """The batch of a ToAgent message, its updates as they came."""
     message = _parse(pb.ToAgent, raw)
     if not message.HasField("batch"):
         raise WireError("a message of the controller has no batch; this agent is too old for it")
     batch = message.batch
-    return Batch(
+    return Envelope(
         sequence=batch.sequence,
         revision=batch.revision,
-        updates=tuple(decode_update(update) for update in batch.scope_updates),
+        updates=tuple(batch.scope_updates),
         facts=read_facts(batch.facts) if batch.HasField("facts") else None,
         more=batch.more,
     )

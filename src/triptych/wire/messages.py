@@ -142,6 +142,16 @@ class Batch(msgspec.Struct, frozen=True):
     more: bool = False
 
 
+class Envelope(msgspec.Struct, frozen=True):
+    """A `Batch` whose updates are still as they were encoded."""
+
+    sequence: int
+    revision: int
+    updates: tuple[bytes, ...] = ()
+    facts: FactsUpdate | None = None
+    more: bool = False
+
+
 class Granted(msgspec.Struct, frozen=True):
     """A port is the asking host's; it can talk when the host has programmed `revision`."""
 

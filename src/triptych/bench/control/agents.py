@@ -1,116 +1,71 @@
-"""The process of simulated agents: `python -m triptych.bench.control.agents TARGET PKI`.
+"""A process of agents: `python -m triptych.bench.control.agents KIND TARGET PKI FOLDER`, KIND being light or whole.
 
-It takes orders as lines of JSON and answers each with one. Each agent is the real client
-with a host's own certificate; there is no data plane behind it.
+It takes orders as lines of JSON and answers each with one, until there are no more, or a
+signal ends it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
 
-from triptych.agent.contract import Batch, Programmed
-from triptych.agent.sync import HeldScopes, SyncClient, Tls
-from triptych.agent.sync.held import Merged
+from triptych.agent.sync import Tls
+from triptych.bench.control import network
+from triptych.bench.control.ledger import Ledger
+from triptych.bench.control.light import LightAgent, Tally
 from triptych.bench.control.orders import Order, Said
-from triptych.core.compile.scopes import Scope
-from triptych.core.tables import Delta, merge_deltas
+from triptych.bench.control.whole import WholeAgent
 from triptych.daemon.logs import configure
-from triptych.wire.messages import Action, Report, ScopeState, ScopeUpdate
-
-
-class LightScopes(HeldScopes):
-    """Remembers where it stands and believes what it is told, so that many fit one process."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._states: dict[Scope, ScopeState] = {}
-
-    def states(self) -> tuple[ScopeState, ...]:
-        """What a Hello says of each scope."""
-        return tuple(self._states.values())
-
-    def merge(self, updates: Iterable[ScopeUpdate]) -> Merged:
-        """Note where each update leads."""
-        deltas = []
-        for update in updates:
-            if update.action is Action.REMOVE:
-                self._states.pop(update.scope, None)
-            else:
-                self._states[update.scope] = ScopeState(update.scope, update.revision, update.digest)
-            deltas.append(Delta(dict(update.puts), dict(update.deletes)))
-        return Merged(deltas[0] if len(deltas) == 1 else merge_deltas(deltas), ())
-
-
-class Agent:
-    """One host: a `Programmer` that notes when it has been brought to which revision, and by how many rows."""
-
-    def __init__(self, client: SyncClient, moved: Callable[[], None]) -> None:
-        self.client = client
-        self.rows = self.revision = self.connections = 0
-        self.marks: list[tuple[int, float]] = []
-        self._moved = moved
-        self.task = asyncio.create_task(client.run(self, self._report))
-
-    async def program(self, batch: Batch) -> Programmed:
-        """Merge; that is all."""
-        delta = batch.merge()
-        self.marks.append((batch.revision, time.monotonic()))
-        self.rows += len(delta)
-        self.revision = batch.revision
-        if batch.complete:
-            self.connections += 1
-        self._moved()
-        return Programmed(batch.revision)
-
-    async def _report(self) -> Report:
-        return Report()
 
 
 class Fleet:
     """All agents of this process."""
 
-    def __init__(self, target: str, pki: Path) -> None:
+    def __init__(self, kind: str, target: str, pki: Path, folder: Path) -> None:
+        self._whole = kind == "whole"
         self._target = target
         self._pki = pki
-        self._agents: list[Agent] = []
+        self._folder = folder
+        self._ledger = Ledger()
+        self._agents: dict[str, LightAgent | WholeAgent] = {}
         self._event = asyncio.Event()
 
     async def obey(self, order: Order) -> Said:
         """Do it, and answer."""
         match order.do:
             case "connect":
-                for number, name in enumerate(order.hosts):
-                    self._connect(name, full=number < order.full)
+                for host in order.hosts:
+                    self._agents[host] = await self._connect(host)
             case "settle":
                 return await self._settle(order)
-            case "mark":
-                return self._counted(self._marks(order.revision))
             case _:
                 pass
-        return self._counted(())
+        return self._said(())
 
-    def _connect(self, host: str, *, full: bool) -> None:
+    async def stop(self) -> None:
+        """End all streams."""
+        await asyncio.gather(*(agent.stop() for agent in self._agents.values()))
+
+    async def _connect(self, host: str) -> LightAgent | WholeAgent:
         paths = (self._pki / "ca.crt", self._pki / "hosts" / f"{host}.key", self._pki / "hosts" / f"{host}.crt")
-        tls = Tls(*(path.read_bytes() for path in paths))
-        client = SyncClient([self._target], tls, version="bench", jitter=random.random)
-        if not full:
-            client.held = LightScopes()
-        self._agents.append(Agent(client, self._event.set))
+        tls, tally = Tls(*(path.read_bytes() for path in paths)), Tally(self._event.set)
+        if not self._whole:
+            return LightAgent(self._target, tls, self._ledger, tally)
+        vtep, folder = network.underlay(host), self._folder / host
+        folder.mkdir()
+        return await WholeAgent.start(host, vtep, folder, self._target, tls, tally)
 
     async def _settle(self, order: Order) -> Said:
         deadline = time.monotonic() + order.within
+        tallies = [self._agents[host].tally for host in order.hosts or self._agents]
 
         def late() -> int:
-            return sum(
-                agent.revision < order.revision or agent.connections < order.connections for agent in self._agents
-            )
+            return sum(tally.revision < order.revision or tally.connections < order.connections for tally in tallies)
 
         while late() and (left := deadline - time.monotonic()) > 0:
             self._event.clear()
@@ -118,25 +73,36 @@ class Fleet:
                 await asyncio.wait_for(self._event.wait(), left)
             except TimeoutError:
                 break
-        return self._counted(self._marks(order.revision), late())
+        times = (at for tally in tallies for at in tally.first(order.revision))
+        return self._said(tuple(sorted(times)), late())
 
-    def _marks(self, revision: int) -> tuple[float, ...]:
-        """When each agent first was at a revision or a later one; earlier marks are forgotten."""
-        times = []
-        for agent in self._agents:
-            times += [at for reached, at in agent.marks if reached >= revision][:1]
-            agent.marks.clear()
-        return tuple(sorted(times))
-
-    def _counted(self, times: tuple[float, ...], late: int = 0) -> Said:
-        return Said(times, sum(agent.rows for agent in self._agents), late)
+    def _said(self, times: tuple[float, ...], late: int = 0) -> Said:
+        for agent in self._agents.values():
+            agent.tally.marks.clear()
+        rows = sum(agent.tally.rows for agent in self._agents.values())
+        return Said(times, rows, self._ledger.distinct, tuple(self._ledger.faults), late)
 
 
-async def serve(target: str, pki: Path) -> None:
+async def serve(kind: str, target: str, pki: Path, folder: Path) -> None:
     """Obey until there are no more orders."""
-    fleet = Fleet(target, pki)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # The bench ends its processes itself, in an order that makes sense; a terminal would signal all of them at once.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
     reader = asyncio.StreamReader(limit=1 << 20)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    fleet = Fleet(kind, target, pki, folder)
+    obeying = asyncio.create_task(_obey(fleet, reader))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((obeying, stopping), return_when=asyncio.FIRST_COMPLETED)
+    for task in (obeying, stopping):
+        task.cancel()
+    await asyncio.gather(obeying, stopping, return_exceptions=True)
+    await fleet.stop()
+
+
+async def _obey(fleet: Fleet, reader: asyncio.StreamReader) -> None:
     while line := await reader.readline():
         said = await fleet.obey(msgspec.json.decode(line, type=Order))
         sys.stdout.buffer.write(msgspec.json.encode(said) + b"\n")
@@ -146,4 +112,4 @@ async def serve(target: str, pki: Path) -> None:
 if __name__ == "__main__":
     # Answers go to the standard output, so nothing else may.
     configure("warning", "text")
-    asyncio.run(serve(sys.argv[1], Path(sys.argv[2])))
+    asyncio.run(serve(sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])))

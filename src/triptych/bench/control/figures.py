@@ -6,39 +6,64 @@ import msgspec
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """How large one network is. `connected` of the `hosts` have an agent, `full` of those hold rows.
+    """One network. `connected` of the `hosts` have an agent, and `whole` of those a whole one.
 
-    The other agents remember of each scope its revision and digest only, for 200 copies of
-    a large network do not fit one machine, nor is their merging anything that a controller does.
+    `spreads`: there is a tenant for each, with ports on so many hosts, the largest first. The agents that are not
+    whole check what they are sent and hold no rows.
     """
 
     ports: int
     hosts: int
     connected: int
-    full: int
+    whole: int
+    spreads: tuple[int, ...]
     adds: int
+
+    @property
+    def name(self) -> str:
+        """What it is chosen by."""
+        return f"{self.ports}-{'fleet' if self.everybody else 'few'}"
 
     @property
     def title(self) -> str:
         """How a report calls it."""
         return f"{self.ports:,} ports, {self.connected} agents"
 
+    @property
+    def everybody(self) -> bool:
+        """Whether every host has an agent, so that a client can wait for all of them."""
+        return self.connected == self.hosts
+
 
 class Add(msgspec.Struct, frozen=True):
-    """One port added: milliseconds from sending the request, and what it cost.
+    """One port added: milliseconds from sending the request until the first, half, all of the agents have its rows.
 
-    `first`, `median` and `last`: an agent has its rows. `answered`: the client knows it of all hosts (the request
-    waits for that where every host has an agent). `rows`, `messages` and `bytes` are what was
-    sent, to all agents together.
+    `answered`: the client has the answer, which waits for the acknowledgements of all hosts
+    concerned where every host has an agent.
     """
 
     first_ms: float
     median_ms: float
     last_ms: float
     answered_ms: float
+
+
+class Adds(msgspec.Struct, frozen=True):
+    """Ports added one after the other to the tenant on `spread` hosts, `concerned` of which have an agent.
+
+    `rows`, `messages` and `bytes` are what all of these ports made, all agents together; the
+    CPU is milliseconds a port, of the controller and of all agents.
+    """
+
+    spread: int
+    concerned: int
+    adds: tuple[Add, ...]
     rows: int
     messages: int
     bytes: int
+    controller_cpu_ms: float
+    agents_cpu_ms: float
+    load: float
 
 
 class Bulk(msgspec.Struct, frozen=True):
@@ -48,6 +73,7 @@ class Bulk(msgspec.Struct, frozen=True):
     programmed_s: float
     controller_cpu_s: float
     agents_cpu_s: float
+    load: float
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -80,19 +106,35 @@ class Restart(msgspec.Struct, frozen=True):
     bytes: int
 
 
+class Checked(msgspec.Struct, frozen=True):
+    """What the light agents checked: different updates, and what was wrong with any."""
+
+    distinct: int
+    faults: tuple[str, ...]
+
+
 class Scale(msgspec.Struct, frozen=True):
-    """Everything that was measured at one size."""
+    """Everything that was measured in one network."""
 
     setting: Setting
     bulk: Bulk
-    adds: tuple[Add, ...]
-    add_cpu_ms: float
+    adds: tuple[Adds, ...]
     controller: Memory
     empty: Memory
-    agents: Memory
     first_sync: FirstSync
     restart: Restart
-    load: float
+    checked: Checked
+
+
+class FirstPing(msgspec.Struct, frozen=True):
+    """A port created in a lab of two hosts, real agents and real packets.
+
+    Milliseconds from sending the request until the answer that every host concerned has it, and until the first of
+    the pings that a VM of the other host sends every millisecond came back.
+    """
+
+    answered_ms: float
+    ping_ms: float
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -1,13 +1,14 @@
-"""The network that is declared: ten segments behind one router, ports spread over hosts and segments in turn."""
+"""The networks that are declared: tenants of one router and ten segments each, on more or fewer of the hosts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
 from triptych.core.addresses import Mac
 
-TENANT, ROUTER, SEGMENTS = "acme", "core", 10
+ROUTER, SEGMENTS = "core", 10
 _UNDERLAY = int(IPv4Address("192.168.0.1"))
 
 Fields = dict[str, Any]
@@ -20,32 +21,50 @@ def host_name(number: int) -> str:
 
 def host(number: int) -> Fields:
     """A host."""
-    return {"name": host_name(number), "underlay": str(IPv4Address(_UNDERLAY + number))}
+    return {"name": host_name(number), "underlay": underlay(host_name(number))}
 
 
-def frame(hosts: int) -> Fields:
+def underlay(name: str) -> str:
+    """The underlay address of a host."""
+    return str(IPv4Address(_UNDERLAY + int(name.removeprefix("h"))))
+
+
+def tenant(spread: int) -> str:
+    """The name of the tenant that has ports on so many hosts."""
+    return f"on{spread}"
+
+
+def shares(count: int, spreads: Sequence[int]) -> dict[int, int]:
+    """How many of `count` ports each tenant has, by its spread: as many on each host as the others, about."""
+    sizes = {spread: count * spread // sum(spreads) for spread in spreads[1:]}
+    return {spreads[0]: count - sum(sizes.values())} | sizes
+
+
+def frame(hosts: int, spreads: Sequence[int]) -> Fields:
     """Everything but ports, as a document."""
+    tenants = [tenant(spread) for spread in spreads]
     return {
         "hosts": [host(number) for number in range(hosts)],
-        "tenants": [{"name": TENANT}],
-        "routers": [{"tenant": TENANT, "name": ROUTER}],
+        "tenants": [{"name": name} for name in tenants],
+        "routers": [{"tenant": name, "name": ROUTER} for name in tenants],
         "segments": [
             {
-                "tenant": TENANT,
+                "tenant": name,
                 "name": f"s{number}",
                 "router": ROUTER,
                 "subnets": [{"cidr": f"10.{number}.0.0/16", "gateway": f"10.{number}.255.254"}],
             }
+            for name in tenants
             for number in range(SEGMENTS)
         ],
     }
 
 
-def port(number: int, on: str) -> Fields:
-    """The port of a number, on a host; its segment, addresses and name follow from the number."""
+def port(spread: int, number: int, on: str) -> Fields:
+    """The port of a number of a tenant, on a host; its segment, addresses and name follow from the number."""
     segment, place = number % SEGMENTS, number // SEGMENTS + 1
     return {
-        "tenant": TENANT,
+        "tenant": tenant(spread),
         "name": f"p{number}",
         "segment": f"s{segment}",
         "host": on,
@@ -54,7 +73,12 @@ def port(number: int, on: str) -> Fields:
     }
 
 
-def ports(count: int, hosts: int) -> Fields:
-    """The first `count` ports, as a document: every host has some, and has them in different segments."""
-    made = (port(number, host_name((number + number // SEGMENTS) % hosts)) for number in range(count))
-    return {"ports": list(made)}
+def ports(count: int, spreads: Sequence[int]) -> Fields:
+    """The first `count` ports, as a document; a tenant's are on its hosts in turn, in different segments on each."""
+    return {"ports": list(_ports(count, spreads))}
+
+
+def _ports(count: int, spreads: Sequence[int]) -> Iterator[Fields]:
+    for spread, size in shares(count, spreads).items():
+        for number in range(size):
+            yield port(spread, number, host_name((number + number // SEGMENTS) % spread))

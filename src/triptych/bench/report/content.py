@@ -46,7 +46,7 @@ def short(run: Run) -> Iterator[Grid]:
         yield _rows(run)
     if run.programs:
         yield _programs(run)
-    yield from control.grids(run.control)
+    yield from control.grids(run.control, run.pings)
 
 
 def _overview(run: Run) -> Grid:

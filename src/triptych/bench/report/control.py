@@ -3,90 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from statistics import median
 
-from triptych.bench.control.figures import Scale, percentile
-from triptych.bench.report.grid import Grid, met, number
-
-
-@dataclass(frozen=True)
-class _Aim:
-    title: str
-    ports: int
-    unit: str
-    most: float
+from triptych.bench.control.figures import FirstPing, Scale, percentile
+from triptych.bench.report.aims import aims, programmed, where
+from triptych.bench.report.grid import Grid, number
 
 
-_P50, _P99, _BULK = "one port programmed everywhere, p50", "the same, p99", "all ports applied and programmed"
-_AIMS = (
-    _Aim(_P50, 10_000, "ms", 5.0),
-    _Aim(_P99, 10_000, "ms", 50.0),
-    _Aim(_P50, 100_000, "ms", 10.0),
-    _Aim(_BULK, 10_000, "s", 2.0),
-    _Aim(_BULK, 100_000, "s", 20.0),
-)
-
-
-def grids(scales: Sequence[Scale]) -> Iterator[Grid]:
-    """Every table, for sizes that were measured."""
+def grids(scales: Sequence[Scale], pings: Sequence[FirstPing]) -> Iterator[Grid]:
+    """Every table, for networks that were measured."""
     if scales:
         yield _latency(scales)
-        if aims := tuple(_aims(scales)):
-            yield Grid("Aims of the control plane", ("figure", "network", "at most", "measured", "aim"), aims, left=2)
+    if pings:
+        yield _first_ping(pings)
+    yield from aims(scales, pings)
+    if scales:
         yield _cost(scales)
         yield _bulk(scales)
         yield _starts(scales)
         yield _memory(scales)
+        yield _checked(scales)
 
 
-def programmed(scale: Scale) -> list[float]:
-    """Milliseconds until the last agent concerned had acknowledged each port that was added."""
-    everybody = scale.setting.connected == scale.setting.hosts
-    return [max(add.last_ms, add.answered_ms) if everybody else add.last_ms for add in scale.adds]
+def _spread(values: list[float]) -> str:
+    return f"{number(percentile(values, 0.5))} / {number(percentile(values, 0.99))}"
 
 
 def _latency(scales: Sequence[Scale]) -> Grid:
     rows = []
     for scale in scales:
-        columns = (
-            [add.first_ms for add in scale.adds],
-            [add.median_ms for add in scale.adds],
-            [add.last_ms for add in scale.adds],
-            programmed(scale),
-        )
-        cells = (f"{number(percentile(part, 0.5))} / {number(percentile(part, 0.99))}" for part in columns)
-        rows.append((scale.setting.title, *cells, f"{scale.load:.1f}"))
+        for part in scale.adds:
+            columns = (
+                [add.first_ms for add in part.adds],
+                [add.median_ms for add in part.adds],
+                [add.last_ms for add in part.adds],
+                programmed(scale, part),
+            )
+            rows.append((where(scale, part), *map(_spread, columns), f"{part.load:.1f}"))
     columns_ = ("network", "first agent, ms", "half of them", "last agent", "and acknowledged", "machine's load")
     return Grid("One port more, p50 / p99", columns_, tuple(rows))
 
 
-def _aims(scales: Sequence[Scale]) -> Iterator[tuple[str, ...]]:
-    for aim in _AIMS:
-        for scale in scales:
-            if scale.setting.ports == aim.ports:
-                value = {
-                    _P50: percentile(programmed(scale), 0.5),
-                    _P99: percentile(programmed(scale), 0.99),
-                    _BULK: scale.bulk.programmed_s,
-                }[aim.title]
-                wanted, found = f"{aim.most:g} {aim.unit}", f"{number(value)} {aim.unit}"
-                yield aim.title, scale.setting.title, wanted, found, met(value <= aim.most)
+def _first_ping(pings: Sequence[FirstPing]) -> Grid:
+    answered, came = [ping.answered_ms for ping in pings], [ping.ping_ms for ping in pings]
+    row = (f"{len(pings)} ports", _spread(answered), _spread(came), number(min(came)))
+    columns = ("created in a lab", "answered, ms", "first ping, ms", "least")
+    return Grid("Create to first ping, p50 / p99", columns, (row,))
 
 
 def _cost(scales: Sequence[Scale]) -> Grid:
     rows = []
     for scale in scales:
-        agents = scale.setting.connected
-        totals = (
-            median(add.rows for add in scale.adds) / agents,
-            median(add.messages for add in scale.adds) / agents,
-            median(add.bytes for add in scale.adds) / agents,
-            scale.add_cpu_ms,
-        )
-        rows.append((scale.setting.title, *map(number, totals)))
-    columns = ("network", "rows an agent", "messages an agent", "bytes an agent", "controller's CPU, ms")
-    return Grid("What one port more costs (medians)", columns, tuple(rows))
+        for part in scale.adds:
+            sends = part.concerned * len(part.adds)
+            totals = (part.rows / sends, part.messages / sends, part.bytes / sends)
+            cpu = (part.controller_cpu_ms, part.agents_cpu_ms)
+            rows.append((where(scale, part), *map(number, totals), *map(number, cpu)))
+    columns = (
+        "network",
+        "rows an agent",
+        "messages an agent",
+        "bytes an agent",
+        "controller's CPU, ms",
+        "agents' CPU, ms",
+    )
+    return Grid("What one port more costs", columns, tuple(rows))
 
 
 def _bulk(scales: Sequence[Scale]) -> Grid:
@@ -94,8 +74,15 @@ def _bulk(scales: Sequence[Scale]) -> Grid:
     for scale in scales:
         bulk = scale.bulk
         found = (bulk.accepted_s, bulk.programmed_s, bulk.controller_cpu_s, bulk.agents_cpu_s)
-        rows.append((scale.setting.title, *map(number, found)))
-    columns = ("network", "accepted, s", "programmed everywhere, s", "controller's CPU, s", "agents' CPU, s")
+        rows.append((scale.setting.title, *map(number, found), f"{bulk.load:.1f}"))
+    columns = (
+        "network",
+        "accepted, s",
+        "programmed everywhere, s",
+        "controller's CPU, s",
+        "agents' CPU, s",
+        "machine's load",
+    )
     return Grid("All ports in one request", columns, tuple(rows))
 
 
@@ -121,24 +108,25 @@ def _starts(scales: Sequence[Scale]) -> Grid:
 def _memory(scales: Sequence[Scale]) -> Grid:
     rows = []
     for scale in scales:
-        one, fleet = scale.first_sync.memory, scale.agents
+        one = scale.first_sync.memory
         figures = (
             scale.empty.rss_mib,
             scale.controller.rss_mib,
             scale.controller.pss_mib,
             one.rss_mib,
             one.pss_mib,
-            fleet.pss_mib,
         )
-        rows.append((scale.setting.title, *map(number, figures), f"{scale.setting.full} of {scale.setting.connected}"))
-    columns = (
-        "network",
-        "controller empty, RSS",
-        "controller, RSS",
-        "PSS",
-        "an agent alone, RSS",
-        "PSS",
-        "all agents, PSS",
-        "of them hold rows",
-    )
+        rows.append((scale.setting.title, *map(number, figures)))
+    columns = ("network", "controller empty, RSS", "controller, RSS", "PSS", "an agent, RSS", "PSS")
     return Grid("Memory, MiB", columns, tuple(rows))
+
+
+def _checked(scales: Sequence[Scale]) -> Grid:
+    rows = []
+    for scale in scales:
+        setting, checked = scale.setting, scale.checked
+        light = setting.connected - setting.whole
+        cells = (str(setting.whole), str(light), f"{checked.distinct:,}", "; ".join(checked.faults[:3]) or "none")
+        rows.append((setting.title, *cells))
+    columns = ("network", "whole agents", "light ones", "different updates", "wrong ones")
+    return Grid("What is simulated", columns, tuple(rows))

@@ -26,7 +26,7 @@ def _machine(run: Run) -> str:
     facts, options = run.machine, run.options
     versions = ", ".join(f"{name} {version}" for name, version in facts.get("versions", {}).items())
     machine = f"Linux {facts.get('kernel', '?')}, {facts.get('cpus', '?')} CPUs ({facts.get('cpu', '?')}); {versions}."
-    if run.control:
+    if run.control or run.pings:
         return f"Measured {run.started} on {machine}"
     return (
         f"Measured {run.started} in {options.rounds} alternating rounds of {options.seconds:g} s a figure, on "

@@ -9,8 +9,8 @@ from typing import Any
 from triptych.bench.control.figures import Scale, percentile
 from triptych.bench.figures import METRICS, scenarios_of, summary
 from triptych.bench.model import Metric, Run, Spread
+from triptych.bench.report.aims import programmed, where
 from triptych.bench.report.content import title_of
-from triptych.bench.report.control import programmed
 from triptych.bench.report.grid import number
 from triptych.errors import MissingToolError
 
@@ -38,11 +38,13 @@ def _control(scales: Sequence[Scale]) -> list[tuple[Metric, list[tuple[str, Spre
     """One port more, from the median to the 99th percentile; and all ports at once."""
     adds, bulk = [], []
     for scale in scales:
-        found, seconds = programmed(scale), scale.bulk.programmed_s
-        spread = Spread(percentile(found, 0.5), min(found), percentile(found, 0.99), len(found))
-        adds.append((scale.setting.title, spread, False))
+        for part in scale.adds:
+            found = programmed(scale, part)
+            spread = Spread(percentile(found, 0.5), min(found), percentile(found, 0.99), len(found))
+            adds.append((where(scale, part), spread, False))
+        seconds = scale.bulk.programmed_s
         bulk.append((scale.setting.title, Spread(seconds, seconds, seconds, 1), False))
-    one = Metric("control", "add", "one port more, programmed everywhere: p50, and up to p99", "ms, logarithmic", False)
+    one = Metric("control", "add", "one port more, programmed: p50, and up to p99", "ms, logarithmic", False)
     return [(one, adds), (Metric("control", "bulk", "all ports at once", "s, logarithmic", False), bulk)]
 
 
