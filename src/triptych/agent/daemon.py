@@ -26,15 +26,20 @@ from triptych.agent.state.codec import pack_rows
 from triptych.agent.watch import LinkWatch
 from triptych.client.local.messages import (
     Attach,
+    Columns,
     Detach,
     Listing,
     ListPorts,
     LocalPortStatus,
+    PortDrops,
+    ReadRows,
     Reply,
     Request,
+    RowsReply,
     StatusReply,
 )
 from triptych.core.local import HostConfig
+from triptych.core.tables import TABLES
 from triptych.drivers.base import Driver
 from triptych.wire.messages import Drops, PortPhase, PortState, Report
 
@@ -116,6 +121,9 @@ class Agent:
                 return Listing(
                     [LocalPortStatus(p.name, p.phase.value, p.interface, p.generation, p.detail) for p in ports]
                 )
+            case ReadRows():
+                rows = await self._reconciler.load()
+                return RowsReply({t.name: Columns(b"".join(rows[t]), b"".join(rows[t].values())) for t in TABLES})
             case _:
                 return await self._status()
 
@@ -144,6 +152,7 @@ class Agent:
 
     async def _status(self) -> StatusReply:
         status, totals = await self._look(), self._reconciler.totals
+        _, drops = await self._reconciler.counters()
         return StatusReply(
             host=self._config.host,
             version=__version__,
@@ -160,6 +169,7 @@ class Agent:
             drift=totals.drift,
             drifted=[f"{item.fault.value}: {item.row}" for item in totals.samples],
             errors=list(status.errors),
+            drops=[PortDrops(item.port, item.reason.name.lower(), item.packets) for item in drops if item.packets],
         )
 
     async def _audits(self) -> None:

@@ -46,7 +46,7 @@ class AgentCollector:
         yield _gauge("triptych_agent_scopes", "Scopes held.", status.scopes)
         yield _gauge("triptych_agent_vteps", "Hosts that frames are accepted from.", status.vteps)
         yield _gauge(
-            "triptych_agent_errors", "Things that fail now; `triptych agent` status names them.", len(status.errors)
+            "triptych_agent_errors", "Things that fail now; `triptych agent-status` names them.", len(status.errors)
         )
         yield _family(GaugeMetricFamily, "triptych_agent_rows", "Rows held.", ("table",), _one(status.rows))
         refused: Labelled = {(item.table, item.op): float(item.rows) for item in status.applied.refused}

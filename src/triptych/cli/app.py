@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from triptych import __version__
-from triptych.cli import backup, check, daemons, declared, explain, fleet, lab, pki, tables, token, trace, usage
+from triptych.cli import backup, check, daemons, declared, explain, fleet, lab, onhost, pki, tables, token, trace, usage
 from triptych.cli.demo import demo
 from triptych.cli.output import say
 from triptych.errors import TriptychError
@@ -43,6 +43,7 @@ app.command("agent")(daemons.agent)
 app.command("attach")(daemons.attach)
 app.command("detach")(daemons.detach)
 app.command("ports")(daemons.ports)
+app.command("agent-status")(onhost.agent_status)
 app.add_typer(lab.app, name="lab")
 app.add_typer(pki.app, name="pki")
 app.add_typer(token.app, name="token")

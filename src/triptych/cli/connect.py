@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +24,10 @@ TokenOption = Annotated[
 CaOption = Annotated[
     Path | None, typer.Option("--ca", help="The authority of its certificate; otherwise TRIPTYCH_CA or the file.")
 ]
+LAB_VARIABLES = ("TRIPTYCH_SERVER", "TRIPTYCH_TOKEN_FILE", "TRIPTYCH_AGENT_SOCKET")
+"""What `lab env` sets."""
+_LAB_TOKEN = re.compile(r"/triptych/labs/([^/]+)/control/token\Z")
+
 WaitOption = Annotated[
     float | None,
     typer.Option(
@@ -35,6 +41,7 @@ def configured(server: str | None = None, token_file: Path | None = None, ca: Pa
     from triptych.client.rest.server import Given, choose, config_path, from_environment, from_file
 
     flags = Given(server, None, _text(token_file), _text(ca))
+    _refuse_stale(flags.token_file or os.environ.get("TRIPTYCH_TOKEN_FILE", ""))
     return choose(flags, from_environment(), from_file(config_path()))
 
 
@@ -47,9 +54,27 @@ def controller(server: str | None = None, token_file: Path | None = None, ca: Pa
     if found is None:
         raise InputError(
             f'no controller is configured: give --server URL, set TRIPTYCH_SERVER, or write server = "URL" '
-            f"into {config_path()}"
+            f"into {config_path()}{_of_a_lab()}"
         )
     return Client(found)
+
+
+def _refuse_stale(token_file: str) -> None:
+    """InputError for a token of a lab that is down: a shell that had its variables keeps them."""
+    found = _LAB_TOKEN.search(token_file)
+    if found is not None and not Path(token_file).exists():
+        raise InputError(
+            f"token file {token_file}: lab {found[1]} does not run any more, and this shell has its variables;"
+            f" unset {' '.join(LAB_VARIABLES)}, or start it again with triptych lab up"
+        )
+
+
+def _of_a_lab() -> str:
+    """Where a lab would be asked, when one runs."""
+    from triptych.lab import Lab
+
+    names = [entry.name for entry in Lab.list() if entry.driver == "ebpf"]
+    return f'; to ask that of lab {names[0]}: eval "$(triptych lab env --name {names[0]})"' if names else ""
 
 
 def _text(path: Path | None) -> str | None:

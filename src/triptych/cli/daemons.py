@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,13 +9,10 @@ import typer
 from triptych.agent.config import SETTINGS as AGENT
 from triptych.cli import settings
 from triptych.cli.names import split
-from triptych.cli.output import Format, OutputOption, console, print_data, rich_table, say
+from triptych.cli.onhost import SocketOption
+from triptych.cli.output import Format, OutputOption, console, counted, print_data, rich_table, say
 from triptych.controller.config import SETTINGS as CONTROLLER
 
-# What the agent listens on when nothing else is configured; reading it from there would load the client.
-SocketOption = Annotated[
-    Path | None, typer.Option("--socket", envvar="TRIPTYCH_AGENT_SOCKET", help="Where this host's agent listens.")
-]
 PortArgument = Annotated[str, typer.Argument(metavar="TENANT/PORT", help="The port, by its declared name.")]
 
 
@@ -64,7 +60,7 @@ def ports(socket: SocketOption = None, output: OutputOption = Format.TABLE) -> N
         return
     columns = ["port", "phase", "interface", "generation", "detail"]
     rows = [{name: getattr(item, name) for name in columns} for item in found]
-    console.print(rich_table(f"{len(found)} ports", columns, rows))
+    console.print(rich_table(counted(len(found), "port"), columns, rows))
 
 
 @settings.flags(AGENT)

@@ -9,7 +9,7 @@ import typer
 
 from triptych.cli.connect import CaOption, ServerOption, TokenOption, WaitOption, controller
 from triptych.cli.kinds import in_order, key_of, kind_of, kind_words, typed
-from triptych.cli.output import Format, OutputOption, console, print_data, rich_table, say
+from triptych.cli.output import Format, OutputOption, console, counted, print_data, rich_table, say
 from triptych.core.model import Kind
 from triptych.core.model.shape import SHAPES
 from triptych.errors import DocumentError
@@ -104,7 +104,7 @@ def get(
         return
     columns = [field for field in SHAPES[kind].fields if any(field in item for item in items)]
     rows = [{column: item.get(column) for column in columns} for item in items]
-    console.print(rich_table(f"{len(items)} {kind.value.replace('_', ' ')}", columns or ["name"], rows))
+    console.print(rich_table(counted(len(items), kind.singular, kind.value.replace("_", " ")), columns, rows))
 
 
 def delete(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from shlex import quote
@@ -11,6 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from triptych.cli.check import summary
+from triptych.cli.connect import LAB_VARIABLES
 from triptych.cli.output import Format, OutputOption, print_rows, say, stderr
 from triptych.documents import load_network
 from triptych.errors import CommandError, InputError
@@ -80,12 +82,21 @@ def up(
 
 
 @app.command("env")
-def env(name: NameOption = DEFAULT_LAB) -> None:
+def env(
+    name: NameOption = DEFAULT_LAB,
+    host: Annotated[
+        str | None, typer.Option("--host", help="Besides, let ports, attach and agent-status ask this host's agent.")
+    ] = None,
+) -> None:
     """Print what lets a shell's other commands (plan, apply, get, status) ask the lab's controller."""
     from triptych.lab import Lab
 
-    fleet = Lab.open(name).fleet
-    for variable, value in (("TRIPTYCH_SERVER", fleet.url), ("TRIPTYCH_TOKEN_FILE", str(fleet.token))):
+    lab = Lab.open(name)
+    if host is not None and host not in lab.hosts:
+        raise InputError(f"lab {name}: {host!r} is no host of it; known are {', '.join(lab.hosts)}")
+    fleet = lab.fleet
+    said = [fleet.url, str(fleet.token), *([] if host is None else [str(fleet.socket(host))])]
+    for variable, value in zip(LAB_VARIABLES, said, strict=False):
         typer.echo(f"export {variable}={quote(value)}")
 
 
@@ -142,3 +153,5 @@ def down(
     names = [entry.name for entry in Lab.list()] if everything else [name]
     for each in names:
         say(f"lab {each} is down" if Lab.remove(each) else f"lab {each} does not run; nothing to remove")
+        if f"/labs/{each}/control/" in os.environ.get("TRIPTYCH_TOKEN_FILE", ""):
+            say(f"this shell still means its controller: unset {' '.join(LAB_VARIABLES)}")

@@ -16,8 +16,9 @@ from typing import Annotated, Any, TextIO
 import msgspec
 import typer
 import yaml
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from triptych.core.addresses import Mac
 
@@ -77,14 +78,28 @@ def print_rows(title: str, columns: Sequence[str], rows: Iterable[Mapping[str, A
     console.print(rich_table(title, columns, rows))
 
 
-def rich_table(title: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> RichTable:
+def rich_table(title: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> RenderableType:
     """The table that `print_rows` prints, for callers that lay out several."""
-    table = RichTable(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    rows = list(rows)
+    if not rows:
+        # A head above nothing says nothing.
+        return titled(title)
+    table = RichTable(header_style="bold", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(cell(row[column]) for column in columns))
-    return table
+    return titled(title, table)
+
+
+def titled(title: str, *below: RenderableType) -> RenderableType:
+    """A title above a table: on a line of its own, since a table's own title is as narrow as the table."""
+    return Group(Text(title, style="italic"), *below)
+
+
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """`1 port`, `2 ports`."""
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"
 
 
 def cell(value: Any) -> str:

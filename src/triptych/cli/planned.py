@@ -10,7 +10,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from triptych.cli.kinds import in_order, typed
-from triptych.cli.output import cell
+from triptych.cli.output import cell, titled
 from triptych.core.model import Kind
 from triptych.core.tables import TABLES
 
@@ -59,16 +59,16 @@ def _objects(plan: Plan) -> RenderableType:
     return Group(*lines)
 
 
-def _counts(plan: Plan) -> RichTable:
+def _counts(plan: Plan) -> RenderableType:
     """A line per host, a column per table; above them the network, where every row counts once."""
-    table = RichTable(title="rows that change", title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table = RichTable(header_style="bold", box=None, pad_edge=False)
     table.add_column("host")
     for declared in TABLES:
         table.add_column(declared.name)
     table.add_row("(network)", *_changes(plan.counts), style="dim")
     for name, counts in plan.hosts.items():
         table.add_row(name, *_changes(counts))
-    return table
+    return titled("rows that change", table)
 
 
 def _changes(counts: Mapping[str, TableCounts]) -> Iterator[Text]:

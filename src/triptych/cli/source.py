@@ -135,7 +135,9 @@ class Asked:
     @staticmethod
     def _refuse(option: str, *, asked: bool) -> None:
         if asked:
-            raise InputError(f"{option}: a controller has no data plane; use it with a lab (--lab NAME)")
+            there = "on the host itself, triptych tables HOST --actual --socket PATH" if option == "--actual" else ""
+            remedy = " or, ".join(filter(None, ("use it with a lab (--lab NAME)", there)))
+            raise InputError(f"{option}: a controller has no data plane; {remedy}")
 
 
 def source(
@@ -144,8 +146,13 @@ def source(
     server: str | None = None,
     token_file: Path | None = None,
     ca: Path | None = None,
+    *,
+    of_host: bool = False,
 ) -> Source:
-    """The `-f` files, the named lab, the controller that is configured, or the only lab that runs; InputError."""
+    """The `-f` files, the named lab, the controller that is configured, or the only lab that runs; InputError.
+
+    `of_host`: data planes are asked about, which a lab shows even when it is its controller that is configured.
+    """
     given = [option for option, value in (("--lab", lab), ("--file", files), ("--server", server)) if value]
     if len(given) > 1:
         raise InputError(f"{' and '.join(given)}: give one of them, the network is in one place")
@@ -153,11 +160,20 @@ def source(
         return Declared(load_network(files))
     there = None if lab is not None else configured(server, token_file, ca)
     if there is not None:
-        return Asked(there)
+        its = _lab_of(there.url) if of_host else None
+        return Asked(there) if its is None else Declared(its.network, its)
     from triptych.lab import Lab
 
     running = Lab.open(lab if lab is not None else _only_lab())
     return Declared(running.network, running)
+
+
+def _lab_of(url: str) -> Lab | None:
+    """The lab whose controller that is."""
+    from triptych.lab import Lab
+
+    labs = (Lab.open(entry.name) for entry in Lab.list() if entry.driver)
+    return next((lab for lab in labs if lab.options.control == "agents" and lab.fleet.url == url), None)
 
 
 def _only_lab() -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from triptych.cli.connect import CaOption, ServerOption, TokenOption, controller
-from triptych.cli.output import Format, OutputOption, print_data, print_rows, say
+from triptych.cli.output import Format, OutputOption, counted, print_data, print_rows, say
 
 app = typer.Typer(help="Tokens of users: who may ask the controller, and for what.", no_args_is_help=True)
 
@@ -66,7 +66,7 @@ def list_tokens(
         found = client.send(api.tokens())
     columns = ["id", "name", "role", "tenants", "created", "expires"]
     rows = [{column: getattr(item, column) for column in columns} for item in found]
-    print_rows(f"{len(found)} tokens", columns, rows, output)
+    print_rows(counted(len(found), "token"), columns, rows, output)
 
 
 @app.command("revoke")

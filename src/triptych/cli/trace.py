@@ -32,7 +32,7 @@ def trace(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Say where a packet would go and why: every lookup and row, the rewrites, the verdict. Sends nothing."""
-    where = source(lab, file, server, token_file, ca)
+    where = source(lab, file, server, token_file, ca, of_host=live)
     result = where.trace(port, destination, protocol=proto, dport=dport, ttl=ttl, live=live)
     if output is Format.TABLE:
         console.print(picture(result))

@@ -14,7 +14,7 @@ import pytest
 
 from tests.unit.agent.world import run
 from triptych.agent.local import LocalServer
-from triptych.client.local import Attach, Detach, Done, Listing, ListPorts, LocalAgent, Refused, Reply, Request, Status
+from triptych.client.local import Attach, Detach, Done, Listing, ListPorts, LocalAgent, ReadRows, Refused, Reply, Request, Status
 from triptych.client.local.messages import LONGEST
 from triptych.errors import EnvironmentError_, InputError
 
@@ -28,7 +28,7 @@ async def answer(request: Request) -> Reply:
             raise InputError("no such port")
         case ListPorts():
             return Listing([])
-        case Status():
+        case Status() | ReadRows():
             raise InputError("nothing to say")
 
 

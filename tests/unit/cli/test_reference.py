@@ -28,7 +28,7 @@ def test_every_command_is_in_the_reference() -> None:
     page = PAGE.read_text(encoding="utf-8")
     cells = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
     named = {
-        " ".join(re.findall(r"^(?:triptych )?([a-z]+)(?: ([a-z]+))?\b", word)[0]).strip()
+        " ".join(re.findall(r"^(?:triptych )?([a-z-]+)(?: ([a-z]+))?\b", word)[0]).strip()
         for cell in cells
         for word in re.findall(r"`([a-z][^`]*)`", cell)
     }

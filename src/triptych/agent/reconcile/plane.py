@@ -17,7 +17,7 @@ from triptych.agent.reconcile.changes import DiskState
 from triptych.agent.reconcile.ports import Attached, Knowledge, Plan, by_name, own_row, plan
 from triptych.agent.reconcile.rows import Audit, RowKeeper
 from triptych.core.local import HostConfig
-from triptych.core.tables import TABLES, Table
+from triptych.core.tables import TABLES, Table, TableSet
 from triptych.core.verdicts import Event
 from triptych.drivers.base import Applied, Capability, Driver, DropCount
 from triptych.errors import DataPlaneError, TriptychError
@@ -195,6 +195,10 @@ class Plane:
     def counters(self) -> tuple[Mapping[Event, int], tuple[DropCount, ...]]:
         """Events and drops since the data plane was created."""
         return self._driver.events(), tuple(self._driver.drops())
+
+    def load(self) -> TableSet:
+        """The rows that are in the data plane now."""
+        return self._driver.load()
 
     def capabilities(self) -> tuple[Capability, ...]:
         """What the driver probed and chose."""

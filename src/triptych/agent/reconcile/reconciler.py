@@ -16,6 +16,7 @@ from triptych.agent.reconcile.changes import Changes
 from triptych.agent.reconcile.plane import Plane, PlaneStatus
 from triptych.agent.reconcile.rows import Audit, Drift
 from triptych.agent.reconcile.worker import Worker
+from triptych.core.tables import TableSet
 from triptych.core.verdicts import Event
 from triptych.drivers.base import Capability, DropCount
 
@@ -106,6 +107,10 @@ class Reconciler:
     async def counters(self) -> tuple[Mapping[Event, int], tuple[DropCount, ...]]:
         """Events and drops."""
         return await self._worker.run(self._plane.counters)
+
+    async def load(self) -> TableSet:
+        """The rows that are in the data plane now."""
+        return await self._worker.run(self._plane.load)
 
     async def capabilities(self) -> tuple[Capability, ...]:
         """What the driver chose."""

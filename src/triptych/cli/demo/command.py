@@ -10,7 +10,7 @@ import typer
 
 from triptych.cli.check import summary
 from triptych.cli.demo.narrator import Narrator
-from triptych.cli.output import console, is_root, rich_table
+from triptych.cli.output import console, counted, is_root, rich_table
 from triptych.cli.rows import describe
 from triptych.cli.trace import picture
 from triptych.core.forward import trace
@@ -87,7 +87,7 @@ def _show_tables(network: Network, tell: Narrator) -> None:
     for name, rows in describe(network, host_rows(network, _HOST)).items():
         shown = [row for row in rows if "acme" in str(row.values())]
         columns = [column for column in rows[0] if column not in ("vni", "router_id", "generation", "flags")]
-        tell.console.print(rich_table(f"{name}: {len(rows)} rows, those of acme", columns, shown))
+        tell.console.print(rich_table(f"{name}: {counted(len(rows), 'row')}, those of acme", columns, shown))
         tell.console.print()
 
 

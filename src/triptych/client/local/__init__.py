@@ -3,14 +3,18 @@
 from triptych.client.local.connection import SOCKET, LocalAgent
 from triptych.client.local.messages import (
     Attach,
+    Columns,
     Detach,
     Done,
     Listing,
     ListPorts,
     LocalPortStatus,
+    PortDrops,
+    ReadRows,
     Refused,
     Reply,
     Request,
+    RowsReply,
     Status,
     StatusReply,
 )
@@ -18,15 +22,19 @@ from triptych.client.local.messages import (
 __all__ = [
     "SOCKET",
     "Attach",
+    "Columns",
     "Detach",
     "Done",
     "ListPorts",
     "Listing",
     "LocalAgent",
     "LocalPortStatus",
+    "PortDrops",
+    "ReadRows",
     "Refused",
     "Reply",
     "Request",
+    "RowsReply",
     "Status",
     "StatusReply",
 ]

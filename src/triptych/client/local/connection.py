@@ -18,12 +18,15 @@ from triptych.client.local.messages import (
     Listing,
     ListPorts,
     LocalPortStatus,
+    ReadRows,
     Refused,
     Reply,
     Request,
+    RowsReply,
     Status,
     StatusReply,
 )
+from triptych.core.tables import TABLES, TableSet
 from triptych.errors import EnvironmentError_, InputError
 
 SOCKET = Path("/run/triptych/agent.sock")
@@ -78,6 +81,25 @@ class LocalAgent:
     def status(self) -> StatusReply:
         """How the agent fares."""
         return self._ask(Status(), StatusReply)
+
+    def rows(self) -> TableSet:
+        """The rows that are in the host's data plane now."""
+        tables = self._ask(ReadRows(), RowsReply).tables
+        rows = TableSet()
+        for table in TABLES:
+            columns = tables.get(table.name)
+            if columns is None:
+                raise EnvironmentError_(f"the agent at {self._path} says nothing of {table.name}")
+            count, rest = divmod(len(columns.keys), table.key_size)
+            if rest or len(columns.values) != count * table.value_size:
+                raise EnvironmentError_(
+                    f"the agent at {self._path} has {table.name} rows of other sizes; run one version of Triptych"
+                )
+            k, v = table.key_size, table.value_size
+            rows.tables[table.name] = {
+                columns.keys[at * k : (at + 1) * k]: columns.values[at * v : (at + 1) * v] for at in range(count)
+            }
+        return rows
 
     def _ask(self, request: Request, wanted: type[R], wait: float = 0.0) -> R:
         self._socket.settimeout(wait + _GRACE)

@@ -10,8 +10,8 @@ import msgspec
 
 LONGEST = 4096
 """Bytes of a request line."""
-LONGEST_REPLY = 1 << 24
-"""Bytes of a reply line; a listing of all ports is the longest."""
+LONGEST_REPLY = 1 << 28
+"""Bytes of a reply line; all rows of a host are the longest."""
 LONGEST_WAIT = 600.0
 """Seconds that an attach may wait."""
 
@@ -41,7 +41,11 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     """How the agent and its data plane fare."""
 
 
-Request = Attach | Detach | ListPorts | Status
+class ReadRows(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="rows"):
+    """The rows that are in the data plane of this host now."""
+
+
+Request = Attach | Detach | ListPorts | Status | ReadRows
 
 
 class LocalPortStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,6 +78,14 @@ class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
     ports: list[LocalPortStatus]
 
 
+class PortDrops(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Frames of a port (empty: of the underlay) dropped for one reason since the data plane was made."""
+
+    port: str
+    reason: str
+    packets: int
+
+
 class StatusReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="reply", tag="status"):
     """The answer to `status`. `revision` is the store's that is programmed; `rows` are by table.
 
@@ -96,6 +108,20 @@ class StatusReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
     drift: int
     drifted: list[str]
     errors: list[str]
+    drops: list[PortDrops] = []
 
 
-Reply = Done | Refused | Listing | StatusReply
+class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The rows of one table as records end to end: all keys, and in the same order all values. JSON has base64."""
+
+    keys: bytes
+    values: bytes
+
+
+class RowsReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="reply", tag="rows"):
+    """The answer to `rows`, by table. Records are in the layout of `triptych.core.tables`."""
+
+    tables: dict[str, Columns]
+
+
+Reply = Done | Refused | Listing | StatusReply | RowsReply

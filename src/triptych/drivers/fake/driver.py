@@ -101,7 +101,7 @@ class FakeDriver:
 
     def drops(self) -> Sequence[DropCount]:
         """See Driver."""
-        return ()
+        return tuple(self.kernel.drops)
 
     def _enter(self, operation: str) -> None:
         assert self._thread == threading.get_ident(), f"{operation} from another thread, or before open"

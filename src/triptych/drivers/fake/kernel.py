@@ -7,6 +7,7 @@ from collections import Counter, deque
 from triptych.core.addresses import IP
 from triptych.core.local import LocalPort
 from triptych.core.tables import TableSet
+from triptych.drivers.base import DropCount
 
 
 class Killed(BaseException):
@@ -25,6 +26,7 @@ class FakeKernel:
         self.ports: dict[str, tuple[LocalPort, int]] = {}
         self.vteps: frozenset[IP] = frozenset()
         self.links = dict(links or {})
+        self.drops: list[DropCount] = []
         self.capacity: dict[str, int] = {}
         self.calls: Counter[str] = Counter()
         self.written = 0
