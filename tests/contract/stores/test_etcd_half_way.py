@@ -31,6 +31,7 @@ from triptych.stores.base import (
     Entry,
     Event,
     Events,
+    Exists,
     Failure,
     Put,
     Snapshot,
@@ -145,8 +146,12 @@ async def test_lease_ends_half_applied(etcd: EtcdServer) -> None:
 
 
 @pytest.mark.parametrize("call", [5, STAGED, CHECK, DECIDE])
-async def test_held_up(etcd: EtcdServer, call: int) -> None:
-    """A writer that was held up until its lease ended lets others through, and begins anew; it happens once."""
+@pytest.mark.parametrize("overtaken", [False, True])
+async def test_held_up(etcd: EtcdServer, call: int, overtaken: bool) -> None:
+    """A writer that was held up until its lease ended lets others through, and begins anew: it does not overwrite them.
+
+    It happens once, or, when what others did is against its conditions, not at all.
+    """
     async with stores(etcd, 2) as (writer, other):
         start = await other.revision()
         halt = Halt(writer, call)
@@ -155,11 +160,18 @@ async def test_held_up(etcd: EtcdServer, call: int) -> None:
         owner = rpc.RangeRequest(key=other._layout.staged, range_end=other._layout.staged_end)
         ((lease),) = {pair.lease for pair in (await other._calls.ask("Range", owner)).kvs if pair.lease}
         await other.revoke(lease)
-        small = await done(other, put(b"small"))
+        small = await done(other, Txn(deletes=(KEYS[1],)) if overtaken else put(b"small"))
+        before = await state(other)
         halt.go.set()
-        revision = await last(writing)
-        assert start < small < revision
-        assert {entry.mod_revision for entry in (await list_all(other, b"k/")).entries} == {revision}
+        if overtaken:
+            outcome = await writing
+            assert isinstance(outcome, Conflict)
+            assert outcome.failures == (Failure(Exists(KEYS[1]), None),)
+            assert await state(other) == before
+        else:
+            revision = await last(writing)
+            assert start < small < revision
+            assert {entry.mod_revision for entry in (await list_all(other, b"k/")).entries} == {revision}
 
 
 async def test_the_living_are_not_swept(etcd: EtcdServer) -> None:
@@ -186,13 +198,13 @@ async def test_etcd_goes_and_comes_half_way(tmp_path: Path) -> None:
             writing = asyncio.create_task(writer.commit(CHANGE))
             await halt.reached.wait()
             async with aclosing(other.watch(b"k/", start)) as watch:
-                waiting = asyncio.create_task(anext(watch))
+                waiting = asyncio.create_task(take(watch, await other.revision() + 1))
                 server.stop()
                 halt.go.set()
                 await asyncio.to_thread(server.start)
                 revision = await last(writing)
                 entries = [Entry(key, NEW, start, revision, 2) for key in KEYS]
-                assert await waiting == Events(revision, tuple(Event(entry.key, entry) for entry in entries))
+                assert await waiting == [Events(revision, tuple(Event(entry.key, entry) for entry in entries))]
             assert set(await state(other)) == set(KEYS)
     finally:
         server.stop()
