@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
@@ -67,13 +68,14 @@ class Agent:
 class Stage:
     """`async with` starts the controller and stops everything."""
 
-    def __init__(self, network: Iterable[Object]) -> None:
+    def __init__(self, network: Iterable[Object], now: Callable[[], float] = time.monotonic) -> None:
         self.authority = Authority()
+        self._now = now
         self.source = Declaring(network)
         self.publisher = Publisher(self.source)
         self.claimed = Claimed()
         self.revoked: set[int] = set()
-        self.server = SouthboundServer(self.publisher, self.claimed, is_revoked=self.revoked.__contains__)
+        self.server = SouthboundServer(self.publisher, self.claimed, is_revoked=self.revoked.__contains__, now=now)
         issued = self.authority.controller()
         self._tls = ServerTls(self.authority.certificate, issued.key, issued.certificate)
         self.port = 0
@@ -96,7 +98,7 @@ class Stage:
         self.publisher.close()
         await self.server.stop()
         self.publisher = Publisher(self.source)
-        self.server = SouthboundServer(self.publisher, self.claimed, is_revoked=self.revoked.__contains__)
+        self.server = SouthboundServer(self.publisher, self.claimed, is_revoked=self.revoked.__contains__, now=self._now)
         assert await self.server.start(f"127.0.0.1:{self.port}", self._tls) == self.port
 
     @property

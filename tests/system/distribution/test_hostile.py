@@ -11,11 +11,14 @@ from structlog.testing import capture_logs
 from tests.system.distribution.raw import RawStream
 from tests.system.distribution.stage import Agent, Stage, until
 from triptych.agent.sync import SyncClient, Tls
+from triptych.controller.grpc.limits import BURST, SCOPES_AS_ONE
+from triptych.core.compile import Scope, ScopeKind
 from triptych.errors import ClaimRefusedError, ControllerUnavailableError
 from triptych.testing.certificates import Authority, Issued
+from triptych.testing.clock import ManualClock
 from triptych.testing.pupils import Recorder
 from triptych.testing.worlds import BASE, DB, DB_1, TWO_SEGMENTS, WEB_1
-from triptych.wire.messages import Ack, Hello, Report, Resync
+from triptych.wire.messages import Ack, Hello, Report, Resync, ScopeState
 
 
 def counted(stage: Stage, reason: str) -> float | None:
@@ -165,6 +168,30 @@ def test_lies_end_the_stream_and_disturb_nobody(
             revision = stage.source.declare(*TWO_SEGMENTS)
             await honest.plane.reached(revision)
             assert honest.plane.rows == stage.source.compiler.host_rows("h3")
+
+    asyncio.run(story())
+
+
+def test_who_says_too_much_must_wait_before_it_connects_again() -> None:
+    """What a host may ask for is counted for the host, and not anew for each stream; others connect as ever."""
+    invented = tuple(
+        ScopeState(Scope(ScopeKind.SEGMENT, number), 1, bytes(16)) for number in range(SCOPES_AS_ONE * int(BURST))
+    )
+
+    async def story() -> None:
+        async with Stage(TWO_SEGMENTS, now=ManualClock().now) as stage:
+            issued = stage.authority.host("h1")
+            async with RawStream(stage.target, stage.authority.certificate, issued) as raw:
+                await raw.say(Hello("h1", invented))
+                await raw.hear()
+            async with RawStream(stage.target, stage.authority.certificate, issued) as raw:
+                await raw.say(Hello("h1", invented))
+                status, problem = await raw.refused()
+                assert status == "RESOURCE_EXHAUSTED"
+                assert "connects too often" in problem
+            assert counted(stage, "streams") == 1
+            honest = await stage.agent("h2")
+            await honest.plane.reached(1)
 
     asyncio.run(story())
 

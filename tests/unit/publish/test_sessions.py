@@ -14,7 +14,7 @@ from triptych.controller.ports import Move
 from triptych.controller.publish import Publisher
 from triptych.controller.publish.lingering import LINGER_SECONDS
 from triptych.controller.publish.scopelog import LEAST_HISTORY
-from triptych.controller.publish.session import WINDOW
+from triptych.controller.publish.session import REMOVALS_AT_ONCE, WINDOW
 from triptych.core.compile import Delete, Scope, ScopeKind
 from triptych.errors import NotFoundError, WireError
 from triptych.testing.clock import ManualClock
@@ -213,6 +213,26 @@ def test_a_host_never_gets_what_is_not_its() -> None:
     liar.catch_up()
     assert len(liar.rows) == 0
     assert liar.facts.ports == ()
+
+
+def test_invented_scopes_are_taken_away_in_small_rounds() -> None:
+    """However many scopes an agent names, a round takes few away, and only the last one says that it is up to date."""
+    source = Declaring(town(100, FLEET))
+    publisher = Publisher(source)
+    hoarder = Pupil("h0")
+    hoarder.session = publisher.join("h0")
+    needed = publisher.scopes_of("h0")
+    invented = [Scope(ScopeKind.SEGMENT, 1_000_000 + number) for number in range(3 * REMOVALS_AT_ONCE)]
+    hoarder.say(Hello("hoarder", tuple(ScopeState(scope, 1, bytes(16)) for scope in invented)))
+    sizes, programmed = [], []
+    while made := hoarder.receive():
+        sizes.append([actions(made).count(action) for action in (Action.SNAPSHOT, Action.REMOVE)])
+        for ended in made:
+            hoarder.acknowledge(ended)
+        programmed.append(publisher.hosts()["h0"].programmed)
+    assert sizes == [[len(needed), REMOVALS_AT_ONCE], [0, REMOVALS_AT_ONCE], [0, REMOVALS_AT_ONCE]]
+    assert programmed == [0, 0, source.revision]
+    assert same(source, hoarder)
 
 
 @pytest.mark.parametrize(

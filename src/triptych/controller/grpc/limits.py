@@ -1,4 +1,4 @@
-"""How often an agent may speak."""
+"""How often an agent may speak, and how much it may say."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from collections.abc import Callable
 
 RATE, BURST = 20.0, 200.0
 """Messages per second, and at once. Acks are not counted: there are no more of them than rounds."""
+
+HELLO_COST = 10.0
+"""Messages that opening a stream counts for: what follows may be everything that the host needs."""
+
+SCOPES_AS_ONE = 100
+"""So many scopes that an agent names are as much work as a message."""
 
 
 class Allowance:
@@ -18,12 +24,12 @@ class Allowance:
         self._left = burst
         self._since = now()
 
-    def take(self) -> bool:
-        """Whether one more is allowed now."""
+    def take(self, cost: float = 1.0) -> bool:
+        """Whether one more is allowed now. What costs more than is left is allowed once, and leaves a debt."""
         now = self._now()
         self._left = min(self._left + (now - self._since) * self._rate, self._burst)
         self._since = now
         if self._left < 1:
             return False
-        self._left -= 1
+        self._left -= cost
         return True

@@ -17,12 +17,12 @@ import grpc
 import grpc.aio
 import structlog
 
-from triptych.controller.grpc.limits import Allowance
+from triptych.controller.grpc.limits import HELLO_COST, SCOPES_AS_ONE, Allowance
 from triptych.controller.grpc.refusal import RefusalError
 from triptych.controller.publish import Publisher, Session
 from triptych.errors import NotFoundError, WireError
 from triptych.wire.convert import decode_from_agent
-from triptych.wire.messages import Ack
+from triptych.wire.messages import Ack, FromAgent, Hello, Resync
 
 _log = structlog.get_logger(__name__)
 
@@ -44,6 +44,8 @@ class Streams:
         self._publisher = publisher
         self._now = now
         self._serials: dict[Session, int] = {}
+        # Of a host and not of a stream: who connects anew must not begin anew.
+        self._allowances: dict[str, Allowance] = {}
         self._open: dict[str, set[asyncio.Task[Any]]] = {}
 
     def end(self, which: Callable[[int], bool], reason: str) -> None:
@@ -60,7 +62,7 @@ class Streams:
         """Be the stream of a host until it ends; RefusalError says why."""
         session = self._join(host)
         self._serials[session] = serial
-        listening = self._endless(self._listen(session, requests), host)
+        listening = self._endless(self._listen(session, self._allowances[host], requests), host)
         speaking = self._endless(_speak(session, context), host)
         over = asyncio.create_task(session.over.wait())
         try:
@@ -86,6 +88,10 @@ class Streams:
         if len(self._open.get(host, ())) >= MOST_OPEN:
             problem = "too many streams of this host are open that nobody reads"
             raise RefusalError(grpc.StatusCode.RESOURCE_EXHAUSTED, "streams", problem, host)
+        allowance = self._allowances.setdefault(host, Allowance(self._now))
+        if not allowance.take(HELLO_COST):
+            problem = "this host connects too often, or says too much; are there two agents with its certificate?"
+            raise RefusalError(grpc.StatusCode.RESOURCE_EXHAUSTED, "streams", problem, host)
         try:
             return self._publisher.join(host)
         except NotFoundError as error:
@@ -105,15 +111,19 @@ class Streams:
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, _ENDS):
             _log.error("stream failed", host=host, exc_info=error)
 
-    async def _listen(self, session: Session, requests: AsyncIterator[bytes]) -> None:
-        allowance = Allowance(self._now)
+    async def _listen(self, session: Session, allowance: Allowance, requests: AsyncIterator[bytes]) -> None:
         async for raw in requests:
             if session.ended:
                 return
             message = decode_from_agent(raw)
-            if not isinstance(message, Ack) and not allowance.take():
+            if not isinstance(message, Ack) and not allowance.take(_cost(message)):
                 raise WireError("too many messages; an agent says little, and waits for answers")
             session.receive(message)
+
+
+def _cost(message: FromAgent) -> float:
+    scopes = message.scopes if isinstance(message, Hello | Resync) else ()
+    return 1 + len(scopes) / SCOPES_AS_ONE
 
 
 async def _speak(session: Session, context: Context) -> None:

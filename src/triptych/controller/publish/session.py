@@ -28,6 +28,9 @@ SOMEWHERE = -1
 WINDOW = 2
 """Rounds sent and not acknowledged: one is programmed while the next one travels."""
 
+REMOVALS_AT_ONCE = 1000
+"""Scopes that one round takes away, at most: an agent may name as many as it likes, and others wait meanwhile."""
+
 
 class Desk(Protocol):
     """What a session asks of its publisher."""
@@ -186,7 +189,8 @@ class Session:
         start = self._sequence
         batches = list(_packed(updates))
         self._sequence += len(batches)
-        self._under_way.append(_Round(self._sequence, revision))
+        # What was left for a later round is not programmed with this one.
+        self._under_way.append(_Round(self._sequence, 0 if self.news.scopes else revision))
         for number, batch in enumerate(batches, start=1):
             more = number < len(batches)
             message = encode_batch(start + number, revision, self._desk.bundle(batch), None if more else facts, more)
@@ -196,13 +200,18 @@ class Session:
     def _updates(self, news: News) -> list[bytes]:
         wanted = self._desk.scopes_of(self.host)
         updates: list[bytes] = []
+        removed = 0
         # In one order for all, so that hosts with the same needs share what they are sent.
         for scope in sorted(wanted | self._stands.keys() if news.everything else news.scopes):
             if scope in wanted:
                 updates += self._desk.updates(scope, self._stands.get(scope))
                 self._stands[scope] = self._desk.revision_of(scope)
-            elif self._stands.pop(scope, None) is not None:
+            elif scope in self._stands and removed < REMOVALS_AT_ONCE:
+                del self._stands[scope]
                 updates += self._desk.removal(scope)
+                removed += 1
+            elif scope in self._stands:
+                self.news.scopes.add(scope)
         return updates
 
     def _greet(self, hello: Hello) -> None:
