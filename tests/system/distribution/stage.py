@@ -98,7 +98,9 @@ class Stage:
         self.publisher.close()
         await self.server.stop()
         self.publisher = Publisher(self.source)
-        self.server = SouthboundServer(self.publisher, self.claimed, is_revoked=self.revoked.__contains__, now=self._now)
+        self.server = SouthboundServer(
+            self.publisher, self.claimed, is_revoked=self.revoked.__contains__, now=self._now
+        )
         assert await self.server.start(f"127.0.0.1:{self.port}", self._tls) == self.port
 
     @property
