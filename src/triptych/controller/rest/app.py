@@ -15,8 +15,9 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from triptych import __version__
 from triptych.controller.rest import admin, health, network, objects, watch
+from triptych.controller.rest.asgi import App
 from triptych.controller.rest.desk import Desk, authenticate, provide_caller, provide_desk
-from triptych.controller.rest.front import App, Front
+from triptych.controller.rest.front import Front
 from triptych.controller.rest.page import PagePlugin
 from triptych.controller.rest.problems import HANDLERS
 from triptych.core.model import Kind

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import InternalServerException
 
 from triptych.controller.rest.problems import MediaTypeError, TooLargeError
 from triptych.controller.service.expect import Expect
@@ -65,12 +67,21 @@ def _media(request: Request[Any, Any, Any]) -> str:
 
 async def _body(request: Request[Any, Any, Any], limit: int) -> bytes:
     parts, size = [], 0
-    async for part in request.stream():
+    async for part in _parts(request):
         size += len(part)
         if size > limit:
             raise TooLargeError(f"request: its body is larger than {limit} bytes; split it into several")
         parts.append(part)
     return b"".join(parts)
+
+
+async def _parts(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
+    try:
+        async for part in request.stream():
+            yield part
+    except InternalServerException:
+        # All that the framework says of a client that went away; nobody hears the answer.
+        raise InputError("the body did not come whole; send it again") from None
 
 
 def _json(body: bytes) -> object:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from http import HTTPStatus
 
 import structlog
 
 from triptych.controller.metrics import Metrics
-
-Scope = dict[str, Any]
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-"""An ASGI 3 application (asgi.readthedocs.io), and what it is called with."""
+from triptych.controller.rest.asgi import App, Message, Receive, Scope, Send, refusal, refuse
 
 _log = structlog.get_logger(__name__)
 _HEADER = b"x-request-id"
 _GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH"})
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_STOPPING = refusal(
+    "stopping", HTTPStatus.SERVICE_UNAVAILABLE, "the controller stops; ask again, or ask another controller"
+)
+_UNKNOWN = refusal(
+    "outcome-unknown",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "the controller stopped before it could tell; read before trying again",
+)
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -58,6 +61,10 @@ class Front:
         structlog.contextvars.bind_contextvars(request=request)
         try:
             await self._app(scope, receive, answering)
+        except asyncio.CancelledError:
+            # The server's time of grace is over, and nothing is left to do in this task.
+            if not status:
+                await refuse(_STOPPING if scope["method"] in _READS else _UNKNOWN, scope, answering)
         finally:
             log = _log.debug if scope["path"] in _QUIET else _log.info
             log(

@@ -36,7 +36,7 @@ _SAID = {
     "415": "a form of body that is not read here",
     "422": "refused, with every fault",
     "429": "too many requests",
-    "503": "the store cannot be reached now",
+    "503": "the store cannot be reached now, or the controller has too many connections, or stops",
 }
 _ALWAYS = ("400", "401", "403", "404", "429", "503")
 _WRITE = ("409", "412", "413", "415", "422")

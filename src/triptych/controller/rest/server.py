@@ -7,17 +7,21 @@ import socket
 import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import uvicorn
 
 from triptych.controller.config import Address, Tls
+from triptych.controller.rest.asgi import App, refusing
+from triptych.controller.rest.connections import SWEEP_SECONDS, BoundedProtocol, Bounds, Gate
 from triptych.controller.rest.desk import Desk
-from triptych.controller.rest.front import App
+from triptych.controller.rest.front import Front
+from triptych.controller.rest.problems import Problem
 from triptych.errors import EnvironmentError_, InputError
+from triptych.stores.clock import Clock, SystemClock
 
 _BACKLOG = 1024
-_CONNECTIONS = 4096
 _IDLE_SECONDS = 75
 
 
@@ -42,10 +46,21 @@ class _Server(uvicorn.Server):
 class RestServer:
     """The API on one address. `desk` is told when watches must end."""
 
-    def __init__(self, app: App, desk: Desk, *, grace_seconds: float) -> None:
+    def __init__(
+        self,
+        app: App,
+        desk: Desk,
+        *,
+        grace_seconds: float,
+        bounds: Bounds | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._app: Any = app
         self._desk = desk
         self._grace = grace_seconds
+        self._clock = clock if clock is not None else SystemClock()
+        self.gate = Gate(bounds if bounds is not None else Bounds(), self._clock.now)
+        self._sweeping: asyncio.Task[None] | None = None
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -58,17 +73,20 @@ class RestServer:
         elif not address.is_loopback:
             raise InputError(f"listen {address.host}: others can reach it, so it needs TLS; give a certificate and key")
         listener = _listener(address)
+        protocol: Any = partial(BoundedProtocol, gate=self.gate, refuse=self._refuse)
         config = uvicorn.Config(
             self._app,
+            http=protocol,
             log_config=None,
+            # What strangers send is no news.
+            log_level="error",
             access_log=False,
             server_header=False,
             lifespan="off",
             ws="none",
             backlog=_BACKLOG,
-            limit_concurrency=_CONNECTIONS,
             timeout_keep_alive=_IDLE_SECONDS,
-            timeout_graceful_shutdown=max(1, round(self._grace)),
+            timeout_graceful_shutdown=round(self._grace),
             **files,
         )
         server = self._server = _Server(config)
@@ -79,6 +97,7 @@ class RestServer:
         if task.done():
             task.result()
             raise EnvironmentError_(f"listen {address.host}:{address.port}: the server ended at once; see the log")
+        self._sweeping = asyncio.create_task(self._sweep())
         port: int = listener.getsockname()[1]
         return port
 
@@ -88,7 +107,21 @@ class RestServer:
         if self._server is not None and self._task is not None:
             self._server.should_exit = True
             await self._task
+            # Those that had to be cancelled still answer.
+            await asyncio.gather(*self._server.server_state.tasks, return_exceptions=True)
             self._server = self._task = None
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
+            self._sweeping = None
+
+    async def _sweep(self) -> None:
+        while True:
+            await self._clock.sleep_until(self._clock.now() + SWEEP_SECONDS)
+            self.gate.sweep()
+
+    def _refuse(self, problem: Problem) -> App:
+        return Front(refusing(problem), self._desk.metrics)
 
 
 def _listener(address: Address) -> socket.socket:
