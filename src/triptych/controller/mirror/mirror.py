@@ -7,6 +7,7 @@ still so (`revision_of`), and waits with `reached` where it is not.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from types import MappingProxyType
@@ -40,6 +41,10 @@ class Mirror:
         self._listeners: list[Listener] = []
         self._network: Network | None = None
         self._written: dict[bytes, tuple[bytes, Object]] = {}
+        self.steady = asyncio.Lock()
+        """Nothing changes in here while somebody holds it: to be held by who reads from a thread, and by who tries a
+        change in `compiler`.
+        """
 
     @property
     def revision(self) -> int:
@@ -53,7 +58,7 @@ class Mirror:
 
     @property
     def compiler(self) -> Compiler:
-        """The rows. Who tries a change in it takes it back before others get a turn."""
+        """The rows. Who tries a change in it holds `steady`, and takes it back before others get a turn."""
         return self._compiler
 
     @property
@@ -123,7 +128,9 @@ class Mirror:
             case Progress():
                 pass
         # Only here does anything change, so what is made ready meets the network that it was made for.
-        self._apply(await self._ready(entries), batch.revision)
+        intake = await self._ready(entries)
+        async with self.steady:
+            self._apply(intake, batch.revision)
 
     async def _ready(self, entries: Sequence[tuple[bytes, Entry | None]]) -> Intake:
         """The changes that differ from what is here."""

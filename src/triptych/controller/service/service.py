@@ -9,6 +9,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from functools import partial
 
 import msgspec
 import structlog
@@ -26,6 +27,7 @@ from triptych.controller.service.decide import Wanted, decide, decide_delete, de
 from triptych.controller.service.expect import Expect, expected
 from triptych.controller.service.plan import Plan, plan
 from triptych.controller.service.writer import Writer, Written
+from triptych.controller.slices import LARGE, aside
 from triptych.core.model import Document, Key, Kind, Port
 from triptych.core.model.render import fields_of
 from triptych.errors import ClaimRefusedError, NotFoundError
@@ -39,9 +41,6 @@ CLAIM_RATE, CLAIM_BURST = 1.0, 8.0
 
 ASKED_RATE, ASKED_BURST = 5.0, 1000.0
 """How often a host may attach and detach anything: at once as many as it may have VMs that start together."""
-
-LARGE = 1_000
-"""Objects in a document that would keep others waiting while it is read."""
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -133,7 +132,10 @@ class Service:
         """What applying some documents would change: objects, and the rows of every host; see `plan.plan`."""
         asked = await _read(documents)
         require_write(caller.actor, asked.objects)
-        return plan(self.mirror, decide(self.mirror, asked), host=host, limit=rows)
+        async with self.mirror.steady:
+            deciding = partial(decide, self.mirror, asked)
+            change = await aside(deciding) if len(asked.objects) >= LARGE else deciding()
+            return plan(self.mirror, change, host=host, limit=rows)
 
     async def migrate(self, key: Key, to: str | None, caller: Caller, *, wait: float | None = None) -> Outcome:
         """Let a host take a port over from its present one (None: no longer); NotFoundError, and as `put`."""
@@ -202,12 +204,18 @@ class Service:
             return decide(self.mirror, asked, reserved, skip)
 
         await self._seen(expect)
-        return await self._waited(await self._write(decision, caller.origin, action), wait)
+        written = await self._write(decision, caller.origin, action, large=len(keys) >= LARGE)
+        return await self._waited(written, wait)
 
     async def _write(
-        self, decision: Callable[[Collection[bytes], int], ChangeSet], origin: Origin, action: str
+        self,
+        decision: Callable[[Collection[bytes], int], ChangeSet],
+        origin: Origin,
+        action: str,
+        *,
+        large: bool = False,
     ) -> Written:
-        written = await self._writer.write(decision, origin, action)
+        written = await self._writer.write(decision, origin, action, large=large)
         self.metrics.writes.labels(action).inc()
         self.metrics.retries.inc(written.tries - 1)
         return written
@@ -232,4 +240,4 @@ async def _read(documents: Iterable[Document]) -> Wanted:
         for part in item.data.values()
         if isinstance(part, list)
     )
-    return wanted(given) if size < LARGE else await asyncio.to_thread(wanted, given)
+    return wanted(given) if size < LARGE else await aside(partial(wanted, given))

@@ -18,7 +18,7 @@ import msgspec
 from triptych.controller.service.change import ChangeSet, Step
 from triptych.controller.service.keys import FAMILY_GUARD, claims_of, guard_key, prefix_claim
 from triptych.core.compile.declared import Declared
-from triptych.core.model import Host, Key, Kind, Object, Port, Router, Segment, StaticRoute
+from triptych.core.model import Host, Key, Kind, Port, Router, Segment, StaticRoute
 from triptych.core.model.codec import encode_object
 from triptych.core.model.keys import object_key
 from triptych.core.model.references import reference_names, references
@@ -27,11 +27,25 @@ from triptych.stores.base import Absent, Condition, Entry, Put, Txn, Unchanged, 
 _BUMPED = b"1"
 
 
+class Proposal(msgspec.Struct, frozen=True):
+    """A change with all that the mirror says of it: its guards, and what its new and changed objects claim."""
+
+    change: ChangeSet
+    guards: Guards
+    claims: Mapping[Key, tuple[bytes, ...]]
+
+
 class Guards(msgspec.Struct, frozen=True):
     """The guards that a change compares, and those that it bumps with their values."""
 
     compared: frozenset[bytes]
     bumped: Mapping[bytes, bytes]
+
+
+def propose(change: ChangeSet, declared: Declared) -> Proposal:
+    """A change of the declared network, ready to be committed."""
+    claims = {key: tuple(claims_of(step.new)) for key, step in change.effective if step.new is not None}
+    return Proposal(change, guards_of(change, declared), claims)
 
 
 def guards_of(change: ChangeSet, declared: Declared) -> Guards:
@@ -96,11 +110,12 @@ def _is_rearranged(step: Step) -> bool:
     return old.router != new.router or old.subnets != new.subnets
 
 
-def transaction(change: ChangeSet, guards: Guards, present: Mapping[bytes, Entry]) -> Txn:
+def transaction(proposal: Proposal, present: Mapping[bytes, Entry]) -> Txn:
     """The transaction that does a change; `present` are the compared guards that exist, as they are now.
 
     Every one of them must be no newer than the change (`ChangeSet.revision`).
     """
+    change, guards = proposal.change, proposal.guards
     conditions: list[Condition] = [Unchanged(object_key(key), at) for key, at in change.basis.items()]
     puts: dict[bytes, bytes] = {}
     deletes: dict[bytes, None] = {}
@@ -118,9 +133,10 @@ def transaction(change: ChangeSet, guards: Guards, present: Mapping[bytes, Entry
             puts[raw] = encode_object(step.new)
             if isinstance(step.new, StaticRoute):
                 conditions.append(Absent(prefix_claim(step.new.tenant, step.new.router, step.new.prefix)))
-        before, after = _claims(step.old), _claims(step.new)
-        released |= {claim: raw for claim in before if claim not in after}
-        claimed |= {claim: raw for claim in after if claim not in before}
+        before = tuple(claims_of(step.old)) if step.old is not None else ()
+        after = proposal.claims.get(key, ())
+        released.update((claim, raw) for claim in before if claim not in after)
+        claimed.update((claim, raw) for claim in after if claim not in before)
     for claim, owner in claimed.items():
         former = released.pop(claim, None)
         conditions.append(Absent(claim) if former is None else ValueIs(claim, former))
@@ -129,10 +145,6 @@ def transaction(change: ChangeSet, guards: Guards, present: Mapping[bytes, Entry
     conditions += _guard_conditions(guards, present)
     puts |= {guard: value for guard, value in guards.bumped.items() if guard not in deletes}
     return Txn(tuple(conditions), tuple(Put(key, value) for key, value in puts.items()), tuple(deletes))
-
-
-def _claims(item: Object | None) -> dict[bytes, None]:
-    return dict.fromkeys(claims_of(item)) if item is not None else {}
 
 
 def _guard_conditions(guards: Guards, present: Mapping[bytes, Entry]) -> Iterator[Condition]:

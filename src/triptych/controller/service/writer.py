@@ -11,6 +11,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
+from functools import partial
+from itertools import chain
 
 import msgspec
 
@@ -18,9 +20,11 @@ from triptych.controller.mirror import Mirror
 from triptych.controller.service.audit import Origin, audit_put
 from triptych.controller.service.backoff import Backoff
 from triptych.controller.service.change import ChangeSet
-from triptych.controller.service.keys import FAMILY_GUARD, claims_of
-from triptych.controller.service.transaction import Guards, guards_of, transaction
+from triptych.controller.service.keys import FAMILY_GUARD
+from triptych.controller.service.transaction import Guards, Proposal, propose, transaction
 from triptych.controller.service.turns import Turns
+from triptych.controller.slices import aside
+from triptych.core.model import Object
 from triptych.core.model.keys import object_key
 from triptych.errors import ContentionError
 from triptych.stores.base import Conflict, Entry, Store, Txn
@@ -63,27 +67,28 @@ class Writer:
         self._sleep = sleep
         self._reserved: Counter[bytes] = Counter()
         self._turns = Turns()
+        self._deciding = asyncio.Lock()
 
-    async def write(self, decide: Decision, origin: Origin, action: str) -> Written:
+    async def write(self, decide: Decision, origin: Origin, action: str, *, large: bool = False) -> Written:
         """Do what `decide` decides; ContentionError when others kept getting in the way, StoreError.
 
         What `decide` raises comes through, and nothing was changed. The mirror has the
-        change when this returns.
+        change when this returns. A `large` one is worked on beside the loop.
         """
         async with AsyncExitStack() as stack:
-            change = decide(self._reserved, 0)
-            in_line = self._turns.concern(change)
+            proposal = await self._decided(decide, 0, large=large)
+            in_line = self._turns.concern(proposal.change)
             if in_line:
                 await self._turns.wait(stack)
             for attempt in range(self._backoff.attempts):
                 if delay := self._backoff.delay(attempt):
                     await self._sleep(delay)
                 if attempt or in_line:
-                    change = decide(self._reserved, self._backoff.skip(self._seat, attempt))
-                with self._reserving(change):
-                    result = await self._try(change, origin, action)
+                    proposal = await self._decided(decide, self._backoff.skip(self._seat, attempt), large=large)
+                with self._reserving(proposal):
+                    result = await self._try(proposal, origin, action, large=large)
                 if isinstance(result, int):
-                    return Written(result, change, attempt + 1)
+                    return Written(result, proposal.change, attempt + 1)
                 if not in_line:
                     in_line = True
                     self._turns.contend(result, stack)
@@ -92,25 +97,35 @@ class Writer:
             f"{action}: others kept changing the same, {self._backoff.attempts} times; nothing was changed, try again"
         )
 
-    async def _try(self, change: ChangeSet, origin: Origin, action: str) -> int | frozenset[bytes]:
+    async def _decided(self, decide: Decision, skip: int, *, large: bool) -> Proposal:
+        """A decision, and what follows from it by the mirror as it is then.
+
+        Others decide before or after it, never meanwhile: what it takes is reserved before anyone else gets a turn.
+        """
+
+        def proposed() -> Proposal:
+            return propose(decide(self._reserved, skip), self._mirror.declared)
+
+        async with self._deciding:
+            if not large:
+                return proposed()
+            async with self._mirror.steady:
+                return await aside(proposed)
+
+    async def _try(self, proposal: Proposal, origin: Origin, action: str, *, large: bool) -> int | frozenset[bytes]:
         """Commit a change: its revision, or the keys for which it has to be decided anew.
 
         Either way the mirror is up to date then.
         """
-        guards = guards_of(change, self._mirror.declared)
+        guards = proposal.guards
         present: Mapping[bytes, Entry] = await self._store.get_many(guards.compared) if guards.compared else {}
-        if newer := _newer(guards, present, change.revision):
+        if newer := _newer(guards, present, proposal.change.revision):
             await self._mirror.reached(max(newer.values()))
             return frozenset(newer)
-        txn = transaction(change, guards, present)
-        writes = bool(txn.puts or txn.deletes)
-        if writes:
-            entry = audit_put(origin, action, self._now(), change=change)
-            txn = msgspec.structs.replace(txn, puts=(*txn.puts, entry))
-        values = {put.key: put.value for put in txn.puts}
-        objects = ((object_key(key), step.new) for key, step in change.effective if step.new is not None)
-        with self._mirror.expecting({raw: (values[raw], item) for raw, item in objects}):
-            return await self._commit(txn, writes=writes)
+        prepared = partial(_prepared, proposal, present, origin, action, self._now())
+        txn, expected = await aside(prepared) if large else prepared()
+        with self._mirror.expecting(expected):
+            return await self._commit(txn, writes=bool(txn.puts or txn.deletes))
 
     async def _commit(self, txn: Txn, *, writes: bool) -> int | frozenset[bytes]:
         result = await self._store.commit(txn)
@@ -124,9 +139,9 @@ class Writer:
         return result.revision
 
     @contextmanager
-    def _reserving(self, change: ChangeSet) -> Iterator[None]:
+    def _reserving(self, proposal: Proposal) -> Iterator[None]:
         """Keep other tasks from allocating what this change claims, until the mirror shows it."""
-        claims = {claim for _, step in change.effective if step.new is not None for claim in claims_of(step.new)}
+        claims = set(chain.from_iterable(proposal.claims.values()))
         self._reserved.update(claims)
         try:
             yield
@@ -135,6 +150,20 @@ class Writer:
             for claim in claims:
                 if not self._reserved[claim]:
                     del self._reserved[claim]
+
+
+def _prepared(
+    proposal: Proposal, present: Mapping[bytes, Entry], origin: Origin, action: str, now: float
+) -> tuple[Txn, dict[bytes, tuple[bytes, Object]]]:
+    """The transaction that does a change, told in the audit log, and the objects that it puts, by key and value."""
+    txn = transaction(proposal, present)
+    if not (txn.puts or txn.deletes):
+        return txn, {}
+    values = {put.key: put.value for put in txn.puts}
+    objects = {object_key(key): step.new for key, step in proposal.change.effective if step.new is not None}
+    entry = audit_put(origin, action, now, change=proposal.change)
+    txn = msgspec.structs.replace(txn, puts=(*txn.puts, entry))
+    return txn, {raw: (values[raw], item) for raw, item in objects.items()}
 
 
 def _newer(guards: Guards, present: Mapping[bytes, Entry], revision: int) -> dict[bytes, int]:
