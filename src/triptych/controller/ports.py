@@ -72,6 +72,10 @@ class Acks(Protocol):
         """Wait until every host that a revision concerns has programmed it; who has not after so many seconds."""
         ...
 
+    def hurry(self) -> None:
+        """Let nobody wait any longer, now and later: everyone is answered with who is late now."""
+        ...
+
     def hosts(self) -> Mapping[str, HostStatus]:
         """What is known of each host, by name; hosts that never came are left out."""
         ...

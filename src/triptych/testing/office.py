@@ -36,6 +36,9 @@ class FakeAcks:
         self.asked.append((revision, seconds))
         return self.laggards
 
+    def hurry(self) -> None:
+        """Nobody waits here."""
+
     def hosts(self) -> Mapping[str, HostStatus]:
         """What is known of each host."""
         return self.known

@@ -133,3 +133,21 @@ def test_waiting_in_vain_names_the_laggards(paid: tuple[str, ...]) -> None:
         assert await ledger.progress.wait(3, 0) == tuple(sorted({"a", "b"} - set(paid)))
 
     asyncio.run(story())
+
+
+def test_nobody_is_waited_for_once_it_hurries() -> None:
+    """Who waits when the controller stops is answered at once with who is late then, and so is who asks later."""
+
+    async def story() -> None:
+        ledger = Ledger()
+        ledger.concern(3, "a", "b")
+        ledger.concern(4, "b")
+        waiting = [asyncio.create_task(ledger.progress.wait(revision, 3600)) for revision in (3, 4)]
+        await asyncio.sleep(0)
+        ledger.progress.programmed("a", 3)
+        ledger.progress.hurry()
+        async with asyncio.timeout(10):
+            assert await asyncio.gather(*waiting) == [("b",), ("b",)]
+            assert await ledger.progress.wait(4, 3600) == ("b",)
+
+    asyncio.run(story())

@@ -50,6 +50,8 @@ class Progress:
         self._marks: dict[int, _Mark] = {}
         self._settled: deque[int] = deque(maxlen=SETTLED_MOST)
         self._waiters: dict[str, list[asyncio.Event]] = {}
+        self._limits: set[asyncio.Timeout] = set()
+        self._hurried = False
 
     def concern(self, revision: int, hosts: Iterable[str], started: float) -> None:
         """A revision is to be programmed by these hosts; `started` is when it was taken in."""
@@ -102,13 +104,24 @@ class Progress:
         """Wait until nobody owes that revision; who does after so many seconds."""
         # What comes later owes later revisions, so those who are late now are all there are.
         late = self.laggards(revision)
+        limit = asyncio.timeout(0 if self._hurried else timeout)
         try:
-            async with asyncio.timeout(timeout):
+            async with limit:
+                self._limits.add(limit)
                 for host in late:
                     await self._paid(host, revision)
         except TimeoutError:
             return tuple(host for host in late if self._owes(host, revision))
+        finally:
+            self._limits.discard(limit)
         return ()
+
+    def hurry(self) -> None:
+        """Let the time of all who wait, and will, be over now."""
+        self._hurried = True
+        for limit in self._limits:
+            if not limit.expired():
+                limit.reschedule(asyncio.get_running_loop().time())
 
     def _owes(self, host: str, revision: int) -> bool:
         account = self._accounts.get(host)

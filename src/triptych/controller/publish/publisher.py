@@ -7,6 +7,7 @@ scopes, whose bytes all sessions share.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
@@ -113,8 +114,17 @@ class Publisher:
     async def wait(self, revision: int, timeout: float) -> tuple[str, ...]:  # noqa: ASYNC109 (it answers, and does not raise)
         """Wait until every host that a revision concerns has programmed it; who has not after `timeout` seconds."""
         started = self._now()
-        await self._source.reached(revision)
+        try:
+            async with asyncio.timeout(timeout):
+                await self._source.reached(revision)
+        except TimeoutError:
+            # Nobody here knows yet whom it concerns.
+            return tuple(sorted(host for _, host in self._compiler.declared.hosts))
         return await self._progress.wait(revision, max(timeout - (self._now() - started), 0))
+
+    def hurry(self) -> None:
+        """Let nobody wait any longer: everyone is answered with who is late now."""
+        self._progress.hurry()
 
     def hosts(self) -> Mapping[str, HostStatus]:
         """What is known of each host that is declared, by name."""

@@ -51,6 +51,11 @@ class Desk:
         self._limit = RateLimit(rate, burst, now)
         self._strangers = RateLimit(rate, burst, now)
 
+    def stop(self) -> None:
+        """Let watches end, and answer who waits for hosts with those that are late."""
+        self.stopping.set()
+        self.service.acks.hurry()
+
     def count_watch(self, step: int) -> None:
         """A watch begins (1) or ends (-1)."""
         self.watching += step

@@ -102,8 +102,8 @@ class RestServer:
         return port
 
     async def stop(self) -> None:
-        """Take no more requests, end watches, let the others finish for a while."""
-        self._desk.stopping.set()
+        """Take no more requests, end watches and waits, let the others finish for a while."""
+        self._desk.stop()
         if self._server is not None and self._task is not None:
             self._server.should_exit = True
             await self._task

@@ -29,6 +29,7 @@ from triptych.controller.service.plan import Plan, plan
 from triptych.controller.service.writer import Writer, Written
 from triptych.controller.slices import LARGE, aside
 from triptych.core.model import Document, Key, Kind, Port
+from triptych.core.model.keys import object_key
 from triptych.core.model.render import fields_of
 from triptych.errors import ClaimRefusedError, NotFoundError
 from triptych.stores.base import Store, Txn
@@ -123,7 +124,7 @@ class Service:
             expected(self.mirror, [key], expect)
             return decide_delete(self.mirror, key)
 
-        await self._seen(expect)
+        await self._seen([key], expect)
         return await self._waited(await self._write(decision, caller.origin, "delete"), wait)
 
     async def plan(
@@ -203,7 +204,7 @@ class Service:
             expected(self.mirror, keys, expect)
             return decide(self.mirror, asked, reserved, skip)
 
-        await self._seen(expect)
+        await self._seen(keys, expect)
         written = await self._write(decision, caller.origin, action, large=len(keys) >= LARGE)
         return await self._waited(written, wait)
 
@@ -220,11 +221,13 @@ class Service:
         self.metrics.retries.inc(written.tries - 1)
         return written
 
-    async def _seen(self, expect: Expect | None) -> None:
+    async def _seen(self, keys: Iterable[Key], expect: Expect | None) -> None:
         """Another controller may have given out an ETag that the mirror has not come to."""
-        newest = expect.newest if expect is not None else 0
-        if newest > self.mirror.revision and newest <= await self.store.revision():
-            await self.mirror.reached(newest)
+        if expect is None or expect.newest <= self.mirror.revision:
+            return
+        # Revisions that no object has are not waited for: the mirror may never hear of them.
+        present = await self.store.get_many([object_key(key) for key in keys])
+        await self.mirror.reached(max((entry.mod_revision for entry in present.values()), default=0))
 
     async def _waited(self, written: Written, wait: float | None) -> Outcome:
         return Outcome(written, None if wait is None else await self.acks.wait(written.revision, wait))

@@ -134,8 +134,10 @@ class Writer:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._mirror.reached(_behind(result)), _CATCH_UP_SECONDS)
             return frozenset(failure.condition.key for failure in result.failures)
-        if writes:
-            await self._mirror.reached(result.revision)
+        if not writes:
+            # The store's own revision may be one that only others' keys have, which the mirror never hears of.
+            return self._mirror.revision
+        await self._mirror.reached(result.revision)
         return result.revision
 
     @contextmanager
