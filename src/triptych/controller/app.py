@@ -29,6 +29,7 @@ from triptych.controller.mirror import Mirror
 from triptych.controller.publish import Publisher
 from triptych.controller.publish.board import Board
 from triptych.controller.publish.metrics import Metrics as PublishMetrics
+from triptych.controller.pulse import Pulse
 from triptych.controller.rest.app import make_app
 from triptych.controller.rest.desk import Desk
 from triptych.controller.rest.server import RestServer
@@ -40,7 +41,7 @@ from triptych.daemon.logs import configure
 from triptych.errors import EnvironmentError_, InputError, StoreError, StoreUnavailableError, TriptychError
 from triptych.kernel.notify import notify
 from triptych.stores.base import Store
-from triptych.stores.clock import SystemClock
+from triptych.stores.clock import Clock, SystemClock
 
 _log = structlog.get_logger(__name__)
 
@@ -135,9 +136,16 @@ def _text(path: Path) -> str:
 class Controller:
     """A controller at work, for as long as its context lasts. `store` is opened by whoever makes it."""
 
-    def __init__(self, config: ControllerConfig, store: Store, southbound: MakeSouthbound = make_southbound) -> None:
+    def __init__(
+        self,
+        config: ControllerConfig,
+        store: Store,
+        southbound: MakeSouthbound = make_southbound,
+        clock: Clock | None = None,
+    ) -> None:
         self.config = config
         self.store = store
+        self.clock = clock if clock is not None else SystemClock()
         self.mirror = Mirror()
         self.tokens = TokenBook()
         self.revocations = RevocationBook()
@@ -159,10 +167,12 @@ class Controller:
             stack.push_async_callback(self._end_tasks)
             for part in (self.mirror, self.tokens, self.revocations):
                 self._follow(part.follow(self.store), type(part).__name__)
+            self.pulse = Pulse(self.store, self.clock)
+            self._follow(self.pulse.run(), "pulse")
             self._follow(self._keep_house(), "housekeeping")
             if self.config.store.startswith("etcd"):
                 # Other controllers may serve agents from this store; on one of its own, nobody would read the board.
-                self._follow(Board(self.store, self.publisher, SystemClock()).run(), "acks")
+                self._follow(Board(self.store, self.publisher, self.clock).run(), "acks")
             await self._listen(stack)
             self._stack = stack.pop_all()
         return self
@@ -199,7 +209,7 @@ class Controller:
 
     def _why_not_ready(self) -> str:
         ended = [task.get_name() for task in self._tasks if task.done()]
-        return f"{', '.join(ended)} ended" if ended else ""
+        return f"{', '.join(ended)} ended" if ended else self.pulse.trouble
 
     def _follow(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
