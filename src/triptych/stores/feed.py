@@ -8,12 +8,13 @@ reader costs nothing, and the one ring serves all.
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple, Protocol
 
 from triptych.errors import StoreClosedError
 from triptych.stores.base import Batch, Event, Events, Progress, Snapshot
-from triptych.stores.rules import OP_WEIGHT
+from triptych.stores.rules import OP_WEIGHT, prefix_end
 
 
 class Replay(NamedTuple):
@@ -100,7 +101,7 @@ class Feed:
             elif seen < self.position:
                 batch = self._batches[seen - self.floor]
                 seen = batch.revision
-                if events := tuple(event for event in batch.events if event.key.startswith(prefix)):
+                if events := _under(prefix, batch.events):
                     yield Events(seen, events)
                 elif seen == self.position:
                     yield Progress(seen)
@@ -110,6 +111,17 @@ class Feed:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _under(prefix: bytes, events: tuple[Event, ...]) -> tuple[Event, ...]:
+    """The events of keys that begin with `prefix`: found by their order, since every watch asks."""
+    end = prefix_end(prefix)
+    start = bisect_left(events, prefix, key=_key)
+    return events[start : None if end is None else bisect_left(events, end, lo=start, key=_key)]
+
+
+def _key(event: Event) -> bytes:
+    return event.key
 
 
 def _weight(event: Event) -> int:

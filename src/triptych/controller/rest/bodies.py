@@ -43,7 +43,7 @@ async def read_documents(request: Request[Any, Any, Any]) -> list[Document]:
             raise _unreadable(error.problem, error.remedy, error.line) from None
         except UnicodeDecodeError:
             raise _unreadable("is not UTF-8", "send it as UTF-8") from None
-    return [Document(_REQUEST, _json(body))]
+    return [Document(_REQUEST, _json(body) if len(body) < _LARGE else await asyncio.to_thread(_json, body))]
 
 
 async def read_fields(request: Request[Any, Any, Any]) -> dict[str, object]:

@@ -22,6 +22,9 @@ from triptych.stores.sqlite.reader import Readers
 from triptych.stores.sqlite.schema import FileLock, prepare
 from triptych.stores.sqlite.writer import Writer
 
+_LARGE = 1_000
+"""Puts of a transaction that is looked through beside the loop."""
+
 
 class SqliteStore:
     """A file that one process at a time has open. Made by `open`."""
@@ -96,7 +99,10 @@ class SqliteStore:
     async def commit(self, txn: Txn) -> Committed | Conflict:
         """See `Store.commit`; answered after an fsync."""
         self._check_open()
-        check(txn, self.max_transaction_bytes)
+        if len(txn.puts) < _LARGE:
+            check(txn, self.max_transaction_bytes)
+        else:
+            await asyncio.to_thread(check, txn, self.max_transaction_bytes)
         return await self._writer.run(lambda ledger: ledger.transact(txn))
 
     async def grant(self, ttl: int) -> Lease:
