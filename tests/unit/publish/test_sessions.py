@@ -13,6 +13,7 @@ from triptych.agent.sync.rounds import Round
 from triptych.controller.ports import Move
 from triptych.controller.publish import Publisher
 from triptych.controller.publish.lingering import LINGER_SECONDS
+from triptych.controller.publish.progress import OWED_MOST
 from triptych.controller.publish.scopelog import LEAST_HISTORY
 from triptych.controller.publish.session import REMOVALS_AT_ONCE, WINDOW
 from triptych.core.compile import Delete, Scope, ScopeKind
@@ -219,9 +220,11 @@ def test_invented_scopes_are_taken_away_in_small_rounds() -> None:
     """However many scopes an agent names, a round takes few away, and only the last one says that it is up to date."""
     source = Declaring(town(100, FLEET))
     publisher = Publisher(source)
+    hoarder = fleet(source, publisher)[0]
+    revision = source.declare(port(10, FLEET, generation=1))
     hoarder = Pupil("h0")
     hoarder.session = publisher.join("h0")
-    needed = publisher.scopes_of("h0")
+    before, needed = source.revision - 1, publisher.scopes_of("h0")
     invented = [Scope(ScopeKind.SEGMENT, 1_000_000 + number) for number in range(3 * REMOVALS_AT_ONCE)]
     hoarder.say(Hello("hoarder", tuple(ScopeState(scope, 1, bytes(16)) for scope in invented)))
     sizes, programmed = [], []
@@ -231,7 +234,7 @@ def test_invented_scopes_are_taken_away_in_small_rounds() -> None:
             hoarder.acknowledge(ended)
         programmed.append(publisher.hosts()["h0"].programmed)
     assert sizes == [[len(needed), REMOVALS_AT_ONCE], [0, REMOVALS_AT_ONCE], [0, REMOVALS_AT_ONCE]]
-    assert programmed == [0, 0, source.revision]
+    assert programmed == [before, before, revision]
     assert same(source, hoarder)
 
 
@@ -376,4 +379,68 @@ def test_a_move_is_told_no_longer_than_frames_are_passed_on() -> None:
     assert [move.port for move in publisher.moves()] == ["acme/p0"]
     clock.advance(1)
     publisher.sweep()
+    assert publisher.moves() == ()
+
+
+def test_a_controller_that_starts_takes_nothing_from_who_passes_frames_on() -> None:
+    """A host keeps the scopes it brings, and gets nothing of them, until all have what the controller began with."""
+    source = Declaring(town(4, FLEET))
+    pupils = fleet(source, Publisher(source))
+    source.declare(replace(port(0, FLEET), host="h2", generation=1))
+    clock = ManualClock()
+    publisher = Publisher(source, now=clock.now)
+    former, slow = pupils[0], pupils[1]
+    for pupil in pupils:
+        pupil.connect(publisher)
+    settle([former, *pupils[2:]])
+    kept = frozenset(former.held.rows())
+    assert kept
+    assert publisher.hosts()["h0"].programmed == source.revision
+    source.declare(replace(port(1, FLEET), generation=1))
+    settle([former, *pupils[2:]])
+    assert frozenset(former.held.rows()) == kept
+    settle([slow])
+    settle(pupils)
+    assert len(former.rows) == 0
+    assert all(same(source, pupil) for pupil in pupils)
+
+
+def test_a_controller_that_started_waits_for_nobody_for_ever() -> None:
+    """With a host that is away, what others bring and do not need goes when the time is over."""
+    source = Declaring(town(4, FLEET))
+    pupils = fleet(source, Publisher(source))
+    source.declare(replace(port(0, FLEET), host="h2", generation=1))
+    clock = ManualClock()
+    publisher = Publisher(source, now=clock.now)
+    pupils[0].connect(publisher)
+    settle(pupils[:1])
+    clock.advance(LINGER_SECONDS - 1)
+    publisher.sweep()
+    settle(pupils[:1])
+    assert len(pupils[0].rows) > 0
+    clock.advance(1)
+    publisher.sweep()
+    settle(pupils[:1])
+    assert len(pupils[0].rows) == 0
+
+
+def test_frames_are_passed_on_for_a_host_that_is_far_behind() -> None:
+    """A former host keeps its rows while a host that owes more than is counted one by one still sends to it."""
+    source = Declaring(town(4, FLEET))
+    publisher = Publisher(source, now=ManualClock().now)
+    pupils = fleet(source, publisher)
+    former, slow = pupils[0], pupils[1]
+    for generation in range(1, OWED_MOST + 2):
+        source.declare(replace(port(3, FLEET), generation=generation))
+    settle([former, *pupils[2:]])
+    source.declare(replace(port(0, FLEET), host="h2", generation=1))
+    settle([former, *pupils[2:]])
+    publisher.sweep()
+    settle([former, *pupils[2:]])
+    assert len(former.rows) > 0
+    assert [move.waiting for move in publisher.moves()] == [("h1",)]
+    settle([slow])
+    publisher.sweep()
+    settle(pupils)
+    assert len(former.rows) == 0
     assert publisher.moves() == ()

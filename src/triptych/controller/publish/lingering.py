@@ -24,6 +24,11 @@ class Lingering:
         """What a host still keeps."""
         return frozenset(self._kept.get(host, ()))
 
+    @property
+    def revisions(self) -> frozenset[int]:
+        """The revisions that are waited for."""
+        return frozenset(until for scopes in self._kept.values() for until, _ in scopes.values())
+
     def keep(self, host: str, scopes: Iterable[Scope], revision: int, now: float) -> None:
         """Keep scopes on a host until a revision is live."""
         for scope in scopes:

@@ -19,6 +19,11 @@ class Moves:
         self._former: dict[Id, dict[str, tuple[int, float]]] = {}
         self._by_revision: dict[int, list[tuple[Id, str]]] = {}
 
+    @property
+    def revisions(self) -> frozenset[int]:
+        """The revisions that are waited for."""
+        return frozenset(self._by_revision)
+
     def note(self, port: Id, former: str, host: str, revision: int, now: float) -> None:
         """A port left a host for another at a revision."""
         hosts = self._former.setdefault(port, {})

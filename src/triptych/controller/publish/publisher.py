@@ -21,7 +21,7 @@ from triptych.controller.publish.bundles import Bundles
 from triptych.controller.publish.concern import concern_of
 from triptych.controller.publish.encode import Encoded, encode_remove
 from triptych.controller.publish.facts import changed_facts, fleet_vteps
-from triptych.controller.publish.lingering import Lingering
+from triptych.controller.publish.lingering import LINGER_SECONDS, Lingering
 from triptych.controller.publish.metrics import Metrics
 from triptych.controller.publish.moves import Moves
 from triptych.controller.publish.progress import Progress
@@ -78,6 +78,8 @@ class Publisher:
         self._progress = Progress(self._is_live, now)
         self._lingering = Lingering()
         self._moves = Moves()
+        # What moved shortly before the start is not known; see `settling`.
+        self._start: tuple[int, float] | None = source.revision, now() + LINGER_SECONDS
         self._vteps = fleet_vteps(self._compiler.declared)
         for host in self._compiler.declared.segments_of_host:
             self._audience.set(host, self._compiler.scopes_of_host(host))
@@ -220,13 +222,30 @@ class Publisher:
 
     def _is_live(self, revision: int, seconds: float) -> None:
         self.metrics.programming.observe(seconds)
+        self._settle(revision)
+
+    def _settle(self, revision: int) -> None:
+        if self._progress.laggards(revision):
+            # Nobody who is a little behind owes it, but somebody who is far behind does.
+            return
+        if self._start is not None and self._start[0] == revision:
+            self._end_start()
         self._moves.settled(revision)
         self._release(self._lingering.settled(revision))
 
     def sweep(self) -> None:
-        """Let go of what waited too long for a host that never acknowledges. To be called every few seconds."""
+        """Let go of what has waited enough, or too long for a host that never acknowledges; call it now and then."""
+        for revision in self._moves.revisions | self._lingering.revisions:
+            self._settle(revision)
+        if self._start is not None and self._start[1] <= self._now():
+            self._end_start()
         self._moves.expired(self._now())
         self._release(self._lingering.expired(self._now()))
+
+    def _end_start(self) -> None:
+        self._start = None
+        for session in self._sessions.values():
+            session.relieve()
 
     def _release(self, hosts: set[str]) -> None:
         for host in hosts:
@@ -247,6 +266,14 @@ class Publisher:
     def revision(self) -> int:
         """The store's revision that rows are at."""
         return self._source.revision
+
+    @property
+    def settling(self) -> bool:
+        """Whether this controller began so lately that some host may not know what it began with.
+
+        A former controller may have let a host keep a scope, so that it passes frames on to where a port moved.
+        """
+        return self._start is not None
 
     def scopes_of(self, host: str) -> frozenset[Scope]:
         """What a host is to have."""

@@ -40,6 +40,11 @@ class Desk(Protocol):
         """The store's revision that rows are at."""
         ...
 
+    @property
+    def settling(self) -> bool:
+        """Whether hosts keep, for the time being, what they bring and do not need."""
+        ...
+
     def scopes_of(self, host: str) -> frozenset[Scope]:
         """What a host is to have."""
         ...
@@ -145,6 +150,11 @@ class Session:
         self.over.set()
         self._wake.set()
 
+    def relieve(self) -> None:
+        """What the agent brought and does not need is to go now."""
+        self.news.scopes.update(self._stands.keys() - self._desk.scopes_of(self.host))
+        self.wake()
+
     def wake(self) -> None:
         """There is news."""
         self._wake.set()
@@ -201,8 +211,9 @@ class Session:
         wanted = self._desk.scopes_of(self.host)
         updates: list[bytes] = []
         removed = 0
+        brought = frozenset() if self._desk.settling else self._stands.keys()
         # In one order for all, so that hosts with the same needs share what they are sent.
-        for scope in sorted(wanted | self._stands.keys() if news.everything else news.scopes):
+        for scope in sorted(wanted | brought if news.everything else news.scopes):
             if scope in wanted:
                 updates += self._desk.updates(scope, self._stands.get(scope))
                 self._stands[scope] = self._desk.revision_of(scope)
