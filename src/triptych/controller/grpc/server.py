@@ -64,7 +64,9 @@ class SouthboundServer:
 
     async def start(self, address: str, tls: ServerTls) -> int:
         """Listen on `host:port` (port 0: any free one); the port."""
-        server = grpc.aio.server(options=options(keepalive_seconds=KEEPALIVE_SECONDS))
+        # Agents say little: to find out how much they could say at once takes pings and gives nothing.
+        settings = [*options(keepalive_seconds=KEEPALIVE_SECONDS), ("grpc.http2.bdp_probe", 0)]
+        server = grpc.aio.server(options=settings)
         server.add_generic_rpc_handlers(
             (
                 grpc.method_handlers_generic_handler(

@@ -245,7 +245,9 @@ class Session:
                 if done.sequence > self._void_until:
                     self._desk.programmed(self, done.revision, ack.refused)
                 break
-        self.wake()
+        if self.news:
+            # Without news there is nothing to wake for, and that is how it is after nearly every acknowledgement.
+            self.wake()
 
     def _lose(self, scopes: Iterable[Scope]) -> None:
         lost = [scope for scope in scopes if scope in self._stands]
