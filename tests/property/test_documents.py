@@ -18,10 +18,10 @@ import triptych.core.model
 import triptych.documents
 from tests.examples import share
 from triptych.core.addresses import IP, IPNetwork
-from triptych.core.model import Document, Key, Kind, Network, Port, document_of, parse, resolve
+from triptych.core.model import Block, Document, Key, Kind, Network, Port, document_of, parse, resolve
 from triptych.core.model.fields import MAX_VNI
 from triptych.core.model.prefixes import PrefixIndex, overlaps
-from triptych.documents import Text, load_network, read_json, read_yaml, yaml_of
+from triptych.documents import Text, load_network, plain_json, read_json, read_yaml, yaml_of
 from triptych.errors import DocumentError
 from triptych.testing.documents import anything, nearly_documents, network_of
 from triptych.testing.networks import networks
@@ -90,6 +90,40 @@ def test_readers_agree(network: Network) -> None:
         text = json.dumps(data, indent=indent)
         assert read_json(text) == [data]
         assert read_yaml(text) == [data]
+        assert plain_json(text) == data
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    max_leaves=8,
+)
+JSON_TEXTS = (
+    JSON_VALUES.map(lambda value: json.dumps(value, ensure_ascii=False))
+    | st.text('{}[]",:0123eE.-+ntrufalsNI \\\n', max_size=12)
+    | st.lists(st.sampled_from(['"a":1', '"a":{"b":2}', '"b":[]', '"\\u0061":3']), max_size=3).map(
+        lambda members: "{" + ",".join(members) + "}"
+    )
+)
+
+
+@few
+@given(JSON_TEXTS)
+def test_the_fast_reader_of_json_says_the_same_or_nothing(text: str) -> None:
+    """What is read without lines is what is read with them; it refuses whatever is no JSON, or has a key twice."""
+    try:
+        plain = plain_json(text)
+    except ValueError:
+        return
+    assert [plain] == read_json(text)
+    assert not doubled(read_json(text))
+
+
+def doubled(data: object) -> bool:
+    """Whether any mapping of a document has a key twice."""
+    if isinstance(data, dict):
+        return bool(data.duplicates if isinstance(data, Block) else ()) or any(map(doubled, data.values()))
+    return isinstance(data, list) and any(map(doubled, data))
 
 
 ALLOCATED = {

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import yaml
 
 from triptych.core.model import Declarations, Document, Network, document_of, parse, resolve
-from triptych.documents.json_reader import read_json
+from triptych.documents.json_reader import plain_json, read_json
 from triptych.documents.limits import MAX_BYTES, MAX_DEPTH, MAX_VALUES, UnreadableError
 from triptych.documents.yaml_reader import read_yaml
 from triptych.errors import DocumentError, Fault
@@ -111,6 +111,7 @@ __all__ = [
     "document_of",
     "load_declarations",
     "load_network",
+    "plain_json",
     "read_documents",
     "read_json",
     "read_yaml",

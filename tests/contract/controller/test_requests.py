@@ -25,3 +25,49 @@ async def test_a_scope_is_a_number_that_a_table_can_have(table: str, key: str, s
         assert said in (await api.ask("GET", "/v1/explain", 400, params=query)).json()["detail"]
         last = {"routes": "4294967295"}.get(table, "16777215")
         await api.ask("GET", "/v1/explain", 404, params=query | {"scope": last})
+
+
+@pytest.mark.parametrize("padding", [0, 100_000])
+@pytest.mark.parametrize(
+    ("body", "where", "field", "said"),
+    [
+        (
+            '{"hosts":[{"name":"h1","underlay":"192.0.2.1"}],"hosts":[]}',
+            "document",
+            "hosts",
+            "is given twice, again on line 1",
+        ),
+        (
+            '{"hosts":[{"name":"h1","underlay":"192.0.2.1",\n"underlay":"192.0.2.2"}]}',
+            "host h1",
+            "underlay",
+            "is given twice, again on line 2",
+        ),
+    ],
+)
+async def test_a_key_that_comes_twice_is_a_fault(body: str, where: str, field: str, said: str, padding: int) -> None:
+    """JSON with a key twice is refused as YAML is, with its line, and never read as if one of them was not there."""
+    async with MemoryStore() as store, served(store) as api:
+        content, headers = body + " " * padding, {"content-type": "application/json"}
+        (fault,) = (await api.ask("POST", "/v1/apply", 422, content=content, headers=headers)).json()["faults"]
+        assert (fault["object"], fault["field"], fault["problem"]) == (where, field, said)
+        assert fault["line"] == 1
+        assert (await api.ask("GET", "/v1/hosts")).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("/v1/hosts/h1", '{"underlay":"192.0.2.1","underlay":"192.0.2.2"}', "has 'underlay' twice"),
+        ("/v1/segments/a/b", '{"subnets":[{"cidr":"10.0.0.0/24","cidr":"10.0.1.0/24"}]}', "has 'cidr' twice"),
+        ("/v1/hosts/h1", '{"underlay":"\\ud800"}', "half of a surrogate pair"),
+    ],
+)
+async def test_one_object_with_a_key_twice_is_refused(path: str, body: str, said: str) -> None:
+    """One object is read as strictly: a key that comes twice, however deep, or a string that is none."""
+    async with MemoryStore() as store, served(store) as api:
+        answer = await api.ask("PUT", path, 422, content=body, headers={"content-type": "application/json"})
+        assert said in answer.json()["detail"]
+        twice = '{"name":"x","role":"viewer","tenants":["acme"],"tenants":["beta"]}'
+        headers = {"content-type": "application/json"}
+        await api.ask("POST", "/v1/tokens", 422, content=twice, headers=headers)

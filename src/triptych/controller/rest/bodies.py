@@ -7,14 +7,14 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-import msgspec
 from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from triptych.controller.rest.problems import MediaTypeError, TooLargeError
 from triptych.controller.service.expect import Expect
 from triptych.core.model import Document
-from triptych.documents import MAX_BYTES, read_yaml
+from triptych.core.model.nodes import Block
+from triptych.documents import MAX_BYTES, plain_json, read_json, read_yaml
 from triptych.documents.limits import MAX_DEPTH, MAX_VALUES, UnreadableError
 from triptych.errors import DocumentError, Fault, InputError
 
@@ -43,14 +43,15 @@ async def read_documents(request: Request[Any, Any, Any]) -> list[Document]:
             raise _unreadable(error.problem, error.remedy, error.line) from None
         except UnicodeDecodeError:
             raise _unreadable("is not UTF-8", "send it as UTF-8") from None
-    return [Document(_REQUEST, _json(body) if len(body) < _LARGE else await asyncio.to_thread(_json, body))]
+    data = _document(body) if len(body) < _LARGE else await asyncio.to_thread(_document, body)
+    return [Document(_REQUEST, data)]
 
 
 async def read_fields(request: Request[Any, Any, Any]) -> dict[str, object]:
     """The fields of one object from a JSON body; DocumentError, TooLargeError, MediaTypeError."""
     if _media(request) in _YAML:
         raise MediaTypeError("content-type: one object is sent as application/json")
-    data = _json(await _body(request, MAX_OBJECT_BYTES))
+    data = _fields(await _body(request, MAX_OBJECT_BYTES))
     if not isinstance(data, dict):
         raise _unreadable("is not an object", "send the fields of the object in braces")
     return data
@@ -84,15 +85,52 @@ async def _parts(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
         raise InputError("the body did not come whole; send it again") from None
 
 
-def _json(body: bytes) -> object:
+def _document(body: bytes) -> object:
+    """What a document says; keys that come twice are among its faults."""
+    text = _text(body)
     try:
-        data: object = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _unreadable(f"is not JSON ({error})", "correct it there") from None
-    except RecursionError:
-        raise _unreadable(f"is nested deeper than {MAX_DEPTH} levels", "the format needs six levels") from None
+        data = plain_json(text)
+    except ValueError:
+        return _with_lines(text)
     _check_extent(data)
     return data
+
+
+def _fields(body: bytes) -> object:
+    """What one object says; DocumentError when a key comes twice in it."""
+    text = _text(body)
+    try:
+        data = plain_json(text)
+    except ValueError:
+        data = _with_lines(text)
+        _check_single(data)
+    _check_extent(data)
+    return data
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _unreadable("is not UTF-8", "send it as UTF-8") from None
+
+
+def _with_lines(text: str) -> object:
+    try:
+        (data,) = read_json(text)
+    except UnreadableError as error:
+        raise _unreadable(error.problem, error.remedy, error.line) from None
+    return data
+
+
+def _check_single(data: object) -> None:
+    """Fields are put together with those of the path, which loses what a block knows of itself."""
+    if isinstance(data, Block) and data.duplicates:
+        key, line = data.duplicates[0]
+        raise _unreadable(f"has {key[:80]!r} twice", "keep one", line)
+    if isinstance(data, dict | list):
+        for item in data.values() if isinstance(data, dict) else data:
+            _check_single(item)
 
 
 def _check_extent(data: object) -> None:
