@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.system.control.watch import Pinging, port, send, until
+from tests.system.control.watch import Pinging, is_connected, kill, port, send, states, until
 from tests.system.lab.traffic import reaches
 from triptych.client.rest import api
 from triptych.core.addresses import IP
@@ -66,7 +66,8 @@ def test_a_vm_moves_and_nothing_is_lost_after_it_resumes(fleet_lab: Lab, tmp_pat
         assert again.actual(host).tables == again.tables(host).tables
 
 
-def test_the_old_host_passes_on_to_the_new_one(fleet_lab: Lab, tmp_path: Path) -> None:
+@pytest.mark.parametrize("restart", [False, True], ids=["one controller", "a new controller"])
+def test_the_old_host_passes_on_to_the_new_one(fleet_lab: Lab, tmp_path: Path, restart: bool) -> None:
     """While a sender's host has not heard of the move, the old one passes on: one gap, and nothing arrives twice."""
     vm, sender = fleet_lab.plan.vms[VM], fleet_lab.fleet.agent("h1")
     vteps = {host: spec.config.vtep for host, spec in fleet_lab.plan.hosts.items()}
@@ -87,6 +88,15 @@ def test_the_old_host_passes_on_to_the_new_one(fleet_lab: Lab, tmp_path: Path) -
             (moving,) = send(fleet_lab, api.status()).moving
             assert (moving.port, moving.former, moving.host) == (VM, "h2", "h3")
             assert "h1" in moving.waiting
+            if restart:
+                kill(fleet_lab, controller=True)
+                until(lambda: not is_connected(fleet_lab, "h2"), "the former host has noticed")
+                fleet_lab.fleet.start_controller()
+                until(lambda: is_connected(fleet_lab, "h2"), "the former host has found the new controller")
+                # Where it has said everything to the former host, it would have said what is to go.
+                until(lambda: states(fleet_lab)["h2"].lag == 0, "the former host has all from the new controller")
+                ping.goes_on()
+                assert sends_to() == vteps["h2"]
         finally:
             sender.signal(signal.SIGCONT)
         until(lambda: sends_to() == vteps["h3"], "the sender's host has heard")
