@@ -43,6 +43,18 @@ class ScopeImage(NamedTuple):
     rows: TableSet
 
 
+class Attachment(msgspec.Struct, frozen=True):
+    """An interface that somebody attached to a port.
+
+    `ifindex` tells it from another one that gets its name later, which is another VM's (0: it is not
+    known which). `claimed`: a controller was asked; otherwise the last facts granted it.
+    """
+
+    interface: str
+    ifindex: int = 0
+    claimed: bool = True
+
+
 class Saved(msgspec.Struct, frozen=True):
     """What an earlier life left on disk.
 
@@ -52,7 +64,7 @@ class Saved(msgspec.Struct, frozen=True):
 
     images: tuple[ScopeImage, ...] = ()
     facts: HostFacts | None = None
-    attachments: Mapping[str, str] = msgspec.field(default_factory=dict)
+    attachments: Mapping[str, Attachment] = msgspec.field(default_factory=dict)
     filling: bool = False
     settled: bool = False
 
@@ -217,7 +229,7 @@ class Phase(StrEnum):
 class PortStatus(msgspec.Struct, frozen=True):
     """A port that was attached here, or is the host's by the facts: how it fares, and why it is not live.
 
-    `assumed`: nobody attached this very interface; it came later, by the name of one that was.
+    `claimed`: see Attachment.
     """
 
     name: str
@@ -225,4 +237,4 @@ class PortStatus(msgspec.Struct, frozen=True):
     interface: str = ""
     generation: int = 0
     detail: str = ""
-    assumed: bool = False
+    claimed: bool = True

@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from triptych import __version__
 from triptych.agent.clock import Clock
 from triptych.agent.config import AgentConfig
-from triptych.agent.contract import Interfaces, PortStatus, Southbound
+from triptych.agent.contract import Batch, Interfaces, PortStatus, Programmed, Southbound
 from triptych.agent.local import Attachments, LocalServer
 from triptych.agent.metrics import Measured
 from triptych.agent.reconcile import Audit, Changes, Plane, PlaneStatus, Reconciler
@@ -71,6 +71,7 @@ class Agent:
         self._server = LocalServer(config.socket, self.answer)
         self._watch = LinkWatch(links, self._settle)
         self._ports: dict[str, PortStatus] = {}
+        self._heard = asyncio.Event()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Agent:
@@ -99,11 +100,12 @@ class Agent:
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._southbound.run(self._reconciler, self.report))
+            tasks.create_task(self._southbound.run(self, self.report))
             tasks.create_task(self._rows_saver.run())
             tasks.create_task(self._host_saver.run())
             tasks.create_task(self._watch.run())
             tasks.create_task(self._audits())
+            tasks.create_task(self._claims())
 
     async def answer(self, request: Request) -> Reply:
         """The reply to a local request; raises TriptychError to refuse."""
@@ -126,6 +128,13 @@ class Agent:
                 return RowsReply({t.name: Columns(b"".join(rows[t]), b"".join(rows[t].values())) for t in TABLES})
             case _:
                 return await self._status()
+
+    async def program(self, batch: Batch) -> Programmed:
+        """See contract.Programmer."""
+        programmed = await self._reconciler.program(batch)
+        if batch.complete:
+            self._heard.set()
+        return programmed
 
     async def report(self) -> Report:
         """What the controller is told."""
@@ -176,6 +185,14 @@ class Agent:
         while True:
             await self._clock.sleep_until(self._clock.now() + self._config.audit_seconds)
             await self._reconciler.audit()
+            if self._southbound.connected:
+                self._heard.set()
+
+    async def _claims(self) -> None:
+        while True:
+            await self._heard.wait()
+            self._heard.clear()
+            await self._attachments.claim()
 
     def _tell(self, audit: Audit) -> None:
         if audit.drift:

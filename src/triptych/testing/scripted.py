@@ -78,6 +78,10 @@ class ScriptedController:
         self.acknowledged: list[Programmed] = []
         self.reports: list[Report] = []
         self.detached: list[tuple[str, int]] = []
+        self.asked: list[str] = []
+        """Ports that the agent claimed, each time."""
+        self.may_come_back: set[str] = set()
+        """Ports of other hosts that are declared to move to this one."""
         self._host = host
         self._config = config
         self._compiler = Compiler(network)
@@ -166,11 +170,11 @@ class ScriptedController:
 
     async def attach(self, port: str) -> Grant:
         """See contract.Claims."""
-        declared = self._port(port)
-        if declared.host != self._host:
+        declared = self._port(port, asked=True)
+        if declared.host != self._host and port not in self.may_come_back:
             raise ClaimRefusedError(f"port {port}: is host {declared.host}'s, not {self._host}'s")
         generation = declared.generation + 1
-        revision = self.declare_port(msgspec.structs.replace(declared, generation=generation))
+        revision = self.declare_port(msgspec.structs.replace(declared, host=self._host, generation=generation))
         return Grant(generation, revision)
 
     async def detach(self, port: str, generation: int) -> None:
@@ -178,9 +182,11 @@ class ScriptedController:
         self._port(port)
         self.detached.append((port, generation))
 
-    def _port(self, name: str) -> Port:
+    def _port(self, name: str, *, asked: bool = False) -> Port:
         if not self.up:
             raise ControllerUnavailableError("the controller is away")
+        if asked:
+            self.asked.append(name)
         found = [port for port in self.network.ports if f"{port.tenant}/{port.name}" == name]
         if not found:
             raise ClaimRefusedError(f"port {name}: is not declared; declare it first")

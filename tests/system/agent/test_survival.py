@@ -86,7 +86,7 @@ def test_rows_deleted_while_no_agent_runs_come_back(host: AgentHost, end: signal
 
 
 def test_an_interface_that_vanishes_and_comes_back(host: AgentHost) -> None:
-    """A VM's interface that is removed is noticed at once; one of the same name serves the VM again."""
+    """A VM's interface that is removed is noticed at once; one of the same name serves the VM when it is attached."""
     host.never_audit()
     host.start()
     host.attach_both()
@@ -94,7 +94,9 @@ def test_an_interface_that_vanishes_and_comes_back(host: AgentHost) -> None:
     until(lambda: True if {host.port(name).phase for name in "ab"} == {"gone"} else None)
     host.netdev(host.host).delete("underlay")
     host._wire()
-    until(lambda: True if {host.port(name).phase for name in "ab"} == {"live"} else None)
+    until(lambda: True if all("another one" in host.port(name).detail for name in "ab") else None)
+    host.attach_both()
+    assert [host.port(name).phase for name in "ab"] == ["live", "live"]
 
 
 def test_a_port_that_moves_to_another_host(host: AgentHost) -> None:

@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.system.control.watch import agent, kill, port, until
+from tests.system.control.test_migration import KEY, carry
+from tests.system.control.test_migration import VM as MOVING
+from tests.system.control.watch import agent, is_connected, kill, port, send, until
 from tests.system.lab.traffic import reaches
 from triptych.client.local import Done
+from triptych.client.rest import api
 from triptych.lab import Lab, planes
 
 VM = "acme/web-2"
@@ -75,3 +78,36 @@ def test_a_host_begins_from_a_disk_that_cannot_be_written(fleet_lab: Lab) -> Non
         reaches(fleet_lab, "acme/web-1", "10.0.2.12")
         assert "Read-only file system" in daemon.log.read_bytes()[began:].decode()
         kill(fleet_lab, "h1")
+
+
+@contextmanager
+def unheard(lab: Lab, host: str) -> Iterator[None]:
+    """The agent of a host looks for its controller where none is."""
+    daemon = lab.fleet.agent(host)
+    config = daemon.config.read_text()
+    try:
+        daemon.config.write_text(re.sub(r'controllers = \["[^"]*"', 'controllers = ["127.0.0.1:9"', config))
+        assert daemon.signal(signal.SIGHUP)
+        until(lambda: (now := agent(lab, host)) and not now.connected and not now.complete, "it hears nobody")
+        yield
+    finally:
+        daemon.config.write_text(config)
+        assert daemon.signal(signal.SIGHUP)
+    until(lambda: is_connected(lab, host), "it hears its controller again")
+
+
+def test_a_vm_that_came_back_while_its_host_heard_nobody(fleet_lab: Lab) -> None:
+    """A port that moved away and back unheard is claimed when the controller is heard, and its VM talks."""
+    link = fleet_lab.plan.vms[MOVING].port.interface
+    with unheard(fleet_lab, "h2"):
+        send(fleet_lab, api.migrate(KEY, "h3"))
+        carry(fleet_lab, link, "h2", "h3")
+        with fleet_lab.fleet.local("h3") as local:
+            assert local.attach(MOVING, link).phase == "live"
+        send(fleet_lab, api.migrate(KEY, "h2"))
+        carry(fleet_lab, link, "h3", "h2")
+        with fleet_lab.fleet.local("h2") as local:
+            assert local.attach(MOVING, link).note == "no controller answers; granted by what it said last"
+    until(lambda: send(fleet_lab, api.get(KEY)).item["host"] == "h2", "the port is claimed")
+    until(lambda: (found := port(fleet_lab, "h2", MOVING)) and found.phase == "live", "it is live")
+    reaches(fleet_lab, "acme/web-1", "10.0.1.13")

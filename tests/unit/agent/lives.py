@@ -64,7 +64,7 @@ class Lives:
         self.hear()
         assert self.plane is not None
         for name, interface in attachments.items():
-            self.plane.attach(name, interface)
+            self.plane.attach(name, interface, claimed=True)
         self.save()
         self.plane.close()
         return self

@@ -39,7 +39,7 @@ def test_stopping_and_starting_changes_nothing(world: HostWorld) -> None:
 
 
 def test_after_a_reboot_the_disk_serves(world: HostWorld) -> None:
-    """With the data plane gone, interfaces made anew and no controller, rows, VTEPs and ports come from the disk."""
+    """With the data plane gone and no controller, all comes from the disk; interfaces that come later are attached."""
 
     async def story() -> None:
         async with world.agent():
@@ -52,7 +52,10 @@ def test_after_a_reboot_the_disk_serves(world: HostWorld) -> None:
             assert (world.kernel.rows, world.kernel.vteps, attached(world)) == (rows, vteps, {"acme/web-1": 21})
             world.kernel.links["tap2"] = 22
             world.links.tell()
-            await until(lambda: attached(world) == {"acme/web-1": 21, "acme/web-2": 22})
+            await until(lambda: "interface tap2 is another one" in str(world.logs[-1]))
+            assert attached(world) == {"acme/web-1": 21}
+            assert (await world.ask(lambda agent: agent.attach("acme/web-2", "tap2"))).phase == "live"
+            assert attached(world) == {"acme/web-1": 21, "acme/web-2": 22}
 
     run(story())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.agent.lives import Lives
-from tests.unit.agent.world import LARGE, SMALL
+from tests.unit.agent.world import H1, H2, H3, LARGE, SMALL
 from triptych.core.model import Network
 from triptych.drivers.fake import Killed, dangling
 
@@ -66,6 +66,19 @@ def test_death_while_filling_after_a_reboot(at: int) -> None:
     assert host.kernel.rows == host.rows_for(LARGE)
     assert {name: index for name, (_, index) in host.kernel.ports.items()} == {"acme/web-1": 111, "acme/web-2": 112}
     assert host.fillings == [True, True, False]
+
+
+def test_whom_to_listen_to_comes_before_rows() -> None:
+    """Killed before the first row of a change is written, the host already listens to every host that it talks to."""
+    host = Lives().lived(SMALL, {})
+    host.begin(SMALL)
+    host.hear()
+    before = set(host.kernel.vteps)
+    host.kernel.die_after = 0
+    with pytest.raises(Killed):
+        host.hear(LARGE)
+    assert (before, set(host.kernel.vteps) - before) == ({H1.underlay, H2.underlay}, {H3.underlay})
+    assert host.kernel.rows == host.rows_for(SMALL)
 
 
 def test_a_life_in_peace_leaves_nothing_to_write() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 
-from triptych.agent.contract import Phase, PortStatus
-from triptych.agent.reconcile.ports import Attached, Knowledge, Plan, own_row, plan
+from triptych.agent.contract import Attachment, Phase, PortStatus
+from triptych.agent.reconcile.ports import Attached, Knowledge, Plan, own_row, plan, take_over
 from triptych.core.addresses import Mac, ip_address
 from triptych.core.local import PortFacts
 from triptych.core.tables import LOCATIONS, Location, LocationKind, Row
@@ -19,53 +20,66 @@ VTEP = ip_address("192.0.2.1")
 
 def knowledge(
     *,
-    attachments: Mapping[str, str] = {"acme/a": "tap1"},
+    attached: bool = True,
     known: bool = True,
     fresh: bool = True,
     links: Mapping[str, int] = {"tap1": 7},
     on: int | None = None,
     ready: bool = True,
     asked: int = 7,
+    claimed: bool = True,
 ) -> Knowledge:
     """A host with one port; `on` is the interface index that the driver has it on."""
     actual = {} if on is None else {"acme/a": Attached(PORT, on)}
-    return Knowledge(
-        attachments, {"acme/a": FACTS} if known else {}, fresh, links, actual, lambda _: ready, {"acme/a": asked}
-    )
+    attachments = {"acme/a": Attachment("tap1", asked, claimed=claimed)} if attached else {}
+    return Knowledge(attachments, {"acme/a": FACTS} if known else {}, fresh, links, actual, lambda _: ready)
 
 
 def status(
-    phase: Phase, detail: str = "", *, interface: str = "tap1", generation: int = 3, assumed: bool = False
+    phase: Phase, detail: str = "", *, interface: str = "tap1", generation: int = 3, claimed: bool = True
 ) -> tuple[PortStatus, ...]:
     """How the port fares."""
-    return (PortStatus("acme/a", phase, interface, generation, detail, assumed),)
+    return (PortStatus("acme/a", phase, interface, generation, detail, claimed),)
 
 
 ATTACH = (Attached(PORT, 7),)
 GONE = "interface tap1 does not exist"
+ANOTHER = "interface tap1 is another one than was attached; attach it"
 UNNAMED = "the controller does not name it as this host's"
 CASES = {
     "comes": (knowledge(), Plan((), (), ATTACH, status(Phase.LIVE))),
     "is there": (knowledge(on=7), Plan((), (), (), status(Phase.LIVE))),
     "its interface was replaced": (
         knowledge(on=6, asked=6),
-        Plan((), (), ATTACH, status(Phase.LIVE, assumed=True)),
+        Plan((), ("acme/a",), (), status(Phase.GONE, ANOTHER)),
+    ),
+    "its interface was replaced before": (
+        knowledge(asked=6),
+        Plan((), (), (), status(Phase.GONE, ANOTHER)),
+    ),
+    "moved away and its interface was replaced": (
+        knowledge(known=False, asked=6),
+        Plan(("acme/a",), (), (), status(Phase.GONE, ANOTHER, generation=0)),
+    ),
+    "granted by the last facts": (
+        knowledge(claimed=False, on=7),
+        Plan((), (), (), status(Phase.LIVE, claimed=False)),
     ),
     "its interface is not there yet": (
         knowledge(links={}),
-        Plan((), (), (), status(Phase.GONE, GONE, assumed=True)),
+        Plan((), (), (), status(Phase.GONE, GONE)),
     ),
     "its interface vanished": (
         knowledge(links={}, on=7),
-        Plan((), ("acme/a",), (), status(Phase.GONE, GONE, assumed=True)),
+        Plan((), ("acme/a",), (), status(Phase.GONE, GONE)),
     ),
     "moved away and its interface vanished": (
         knowledge(known=False, links={}, on=7),
-        Plan(("acme/a",), ("acme/a",), (), status(Phase.GONE, GONE, generation=0, assumed=True)),
+        Plan(("acme/a",), ("acme/a",), (), status(Phase.GONE, GONE, generation=0)),
     ),
     "vanished while nobody is heard": (
         knowledge(known=False, fresh=False, links={}, on=7),
-        Plan((), ("acme/a",), (), status(Phase.GONE, GONE, generation=0, assumed=True)),
+        Plan((), ("acme/a",), (), status(Phase.GONE, GONE, generation=0)),
     ),
     "its rows are not there": (
         knowledge(ready=False),
@@ -86,7 +100,7 @@ CASES = {
         Plan((), (), (), status(Phase.LIVE, generation=0)),
     ),
     "detached": (
-        knowledge(attachments={}, on=7),
+        knowledge(attached=False, on=7),
         Plan((), ("acme/a",), (), status(Phase.WAITING, "no interface was attached on this host", interface="")),
     ),
 }
@@ -97,6 +111,38 @@ def test_what_becomes_of_a_port(case: str) -> None:
     """Each case has its one answer: what to detach, what to attach, and what people are told."""
     known, wanted = CASES[case]
     assert plan(known) == wanted
+
+
+@pytest.mark.parametrize("rebooted", [False, True])
+def test_what_a_life_begins_with(rebooted: bool) -> None:
+    """What the driver adopted counts as it is, the rest by index; by name only after a reboot, or from an old file."""
+    names = ("adopted", "moved", "waits", "replaced", "gone", "old")
+    links = {f"tap-{name}": number for number, name in enumerate(names, start=11) if name != "gone"}
+    adopted = [msgspec.structs.replace(PORT, name=name, interface=f"tap-{name}") for name in ("adopted", "unsaved")]
+    moved = msgspec.structs.replace(PORT, name="moved", interface="tap-old")
+    saved = {
+        "adopted": Attachment("tap-adopted", 3, claimed=False),
+        "moved": Attachment("tap-moved", 12),
+        "waits": Attachment("tap-waits", 13, claimed=False),
+        "replaced": Attachment("tap-replaced", 4),
+        "gone": Attachment("tap-gone", 5),
+        "old": Attachment("tap-old"),
+    }
+    attachments, actual = take_over([*adopted, moved], saved, {**links, "tap-unsaved": 20}, rebooted=rebooted)
+    assert {name: (item.ifindex, item.claimed) for name, item in attachments.items()} == {
+        "adopted": (11, False),
+        "unsaved": (20, True),
+        "moved": (12, True),
+        "waits": (13, False),
+        "replaced": (14 if rebooted else 4, True),
+        "gone": (0 if rebooted else 5, True),
+        "old": (16, True),
+    }
+    assert {name: (item.port.interface, item.ifindex) for name, item in actual.items()} == {
+        "adopted": ("tap-adopted", 11),
+        "unsaved": ("tap-unsaved", 20),
+        "moved": ("tap-old", 16),
+    }
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.agent.world import LARGE, SMALL, run
-from triptych.agent.contract import HostFacts, Saved, ScopeImage
+from triptych.agent.contract import Attachment, HostFacts, Saved, ScopeImage
 from triptych.agent.state import DiskMarks, Saver, StateFiles
-from triptych.agent.state.codec import pack_host, pack_rows, unpack_host, unpack_rows
+from triptych.agent.state.codec import _pack, pack_host, pack_rows, unpack_host, unpack_rows
 from triptych.core.addresses import ip_address
 from triptych.core.compile import compile_network
 from triptych.core.compile.scopes import split_rows
@@ -44,9 +44,18 @@ def facts(network: Network) -> HostFacts:
 def test_what_is_saved_is_what_is_read(network: Network) -> None:
     """Rows, facts and attachments of any network come back from their files as they were."""
     assert unpack_rows(pack_rows(images(network))) == images(network)
-    attachments = {f"{port.tenant}/{port.name}": f"tap{number}" for number, port in enumerate(network.ports)}
+    attachments = {
+        f"{port.tenant}/{port.name}": Attachment(f"tap{number}", number, claimed=number % 3 > 0)
+        for number, port in enumerate(network.ports)
+    }
     assert unpack_host(pack_host(facts(network), attachments)) == (facts(network), attachments)
     assert unpack_host(pack_host(None, attachments)) == (None, attachments)
+
+
+def test_a_file_without_what_came_later_is_read() -> None:
+    """Attachments of a version that kept their names alone are any interface of that name, granted by a controller."""
+    former = _pack([[], [], None, False, {"acme/web-1": "tap1"}])
+    assert unpack_host(former) == (None, {"acme/web-1": Attachment("tap1", 0, claimed=True)})
 
 
 @given(st.data())
@@ -87,9 +96,11 @@ def test_files_hold_what_was_saved_last(tmp_path: Path) -> None:
     assert files.load(told.append) == Saved()
     for network in (SMALL, LARGE):
         files.save_rows(pack_rows(images(network)))
-        files.save_host(facts(network), {"acme/web-1": "tap1"})
+        files.save_host(facts(network), {"acme/web-1": Attachment("tap1", 7)})
     (files.directory / "rows.new").write_bytes(b"half")
-    assert StateFiles(files.directory).load(told.append) == Saved(images(LARGE), facts(LARGE), {"acme/web-1": "tap1"})
+    assert StateFiles(files.directory).load(told.append) == Saved(
+        images(LARGE), facts(LARGE), {"acme/web-1": Attachment("tap1", 7)}
+    )
     assert told == []
     modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (files.directory, files.directory / "rows")}
     assert modes == {"state": "0o700", "rows": "0o600"}

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from triptych.agent.contract import Claims, Grant, Phase, PortStatus
 from triptych.agent.reconcile import PlaneStatus, Reconciler
 from triptych.client.local.messages import LONGEST_WAIT, Attach, Detach, Done
-from triptych.errors import ClaimRefusedError, ControllerUnavailableError, InputError
+from triptych.errors import ClaimRefusedError, ControllerUnavailableError, InputError, TriptychError
 
 _PORT = re.compile(r"[^/\s]{1,255}/[^/\s]{1,255}\Z")
 _INTERFACE = re.compile(r"(?!\.{1,2}\Z)[^/:\s]{1,15}\Z")
@@ -44,19 +44,37 @@ class Attachments:
         """Raises InputError and ClaimRefusedError with what is in the way; the same request again is no error."""
         port, interface = _checked(request)
         async with self._turn(f"port {port}"), self._turn(f"interface {interface}"):
+            # The interface may have become another one a moment ago.
+            await self._reconciler.settle()
             before = _find(await self._reconciler.status(), port)
-            live = before is not None and before.phase is Phase.LIVE and before.interface == interface
-            if live and before is not None:
+            if before is not None and before.claimed and (before.phase, before.interface) == (Phase.LIVE, interface):
                 return Done(port, before.phase, "it was attached already")
             await self._make_way(port, interface)
             grant, note = await self._granted(port)
-            await self._reconciler.attach(port, interface)
+            await self._reconciler.attach(port, interface, claimed=grant is not None)
             await self._save()
         if not request.wait:
             status = await self._reconciler.status()
         else:
             status = await self._reconciler.wait_for(lambda now: _is_settled(now, request, grant), request.wait)
         return _answer(status, request, grant, note)
+
+    async def claim(self) -> None:
+        """Ask the controller for ports that were attached while none answered; what it refuses is not asked again."""
+        for name in [port.name for port in (await self._reconciler.status()).ports if not port.claimed]:
+            async with self._turn(f"port {name}"):
+                now = _find(await self._reconciler.status(), name)
+                if now is None or now.claimed or now.phase is Phase.GONE:
+                    continue
+                try:
+                    await self._claims.attach(name)
+                except ClaimRefusedError:
+                    # Whose it is instead, the facts say.
+                    pass
+                except TriptychError:
+                    return
+                await self._reconciler.claimed(name)
+                await self._save()
 
     async def detach(self, request: Detach) -> Done:
         """Raises InputError for what is no port's name, DataPlaneError when the kernel refuses."""
@@ -85,10 +103,10 @@ class Attachments:
         if interface not in links:
             raise InputError(f"port {port}: interface {interface} does not exist on this host; make it first")
         for other in (await self._reconciler.status()).ports:
-            if other.name == port and other.interface not in {"", interface} and other.interface in links:
+            if other.phase is not Phase.GONE and other.name == port and other.interface not in {"", interface}:
                 raise InputError(f"port {port}: is attached to interface {other.interface}; detach it first")
             if other.name != port and other.interface == interface:
-                if not other.assumed:
+                if other.phase is not Phase.GONE:
                     raise InputError(f"port {port}: interface {interface} is port {other.name}'s; detach that first")
                 # A name that was given to another VM's interface; whoever asks now knows better.
                 await self._reconciler.detach(other.name)

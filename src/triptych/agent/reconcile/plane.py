@@ -11,10 +11,21 @@ from contextlib import contextmanager
 
 import msgspec
 
-from triptych.agent.contract import Batch, Held, HostFacts, Marks, Phase, PortStatus, Programmed, Saved, ScopeImage
+from triptych.agent.contract import (
+    Attachment,
+    Batch,
+    Held,
+    HostFacts,
+    Marks,
+    Phase,
+    PortStatus,
+    Programmed,
+    Saved,
+    ScopeImage,
+)
 from triptych.agent.reconcile.begin import Beginning, begin
 from triptych.agent.reconcile.changes import DiskState
-from triptych.agent.reconcile.ports import Attached, Knowledge, Plan, by_name, own_row, plan
+from triptych.agent.reconcile.ports import Attached, Knowledge, Plan, by_name, own_row, plan, take_over
 from triptych.agent.reconcile.rows import Audit, RowKeeper
 from triptych.core.local import HostConfig
 from triptych.core.tables import TABLES, Table, TableSet
@@ -56,9 +67,8 @@ class Plane:
         self._fresh = False
         self._complete = False
         self._revision = 0
-        self._attachments: dict[str, str] = {}
+        self._attachments: dict[str, Attachment] = {}
         self._actual: dict[str, Attached] = {}
-        self._asked: dict[str, int] = {}
         self._status: tuple[PortStatus, ...] = ()
         self._errors: dict[str, str] = {}
         self.disk = DiskState(marks)
@@ -69,16 +79,13 @@ class Plane:
         Raises what the driver raises when it cannot open; nothing is changed then.
         """
         self._driver.open()
-        beginning = begin(self._driver.load(), saved.images, filling=saved.filling, settled=saved.settled)
+        found = self._driver.load()
+        beginning = begin(found, saved.images, filling=saved.filling, settled=saved.settled)
         self._held.restore(beginning.images)
         self._facts = saved.facts
-        links = self._links()
-        for port in self._driver.ports():
-            self._attachments[port.name] = port.interface
-            self._actual[port.name] = Attached(port, links.get(port.interface, 0))
-            self._asked[port.name] = links.get(port.interface, 0)
-        # A later attach is on disk before the driver hears of it.
-        self._attachments.update(saved.attachments)
+        rebooted = saved.filling or not len(found)
+        taken = take_over(self._driver.ports(), saved.attachments, self._links(), rebooted=rebooted)
+        self._attachments, self._actual = taken
         self._revision = min((image.revision for image in beginning.images), default=0)
         self.disk.begin(settled=saved.settled)
         if beginning.from_disk:
@@ -117,17 +124,22 @@ class Plane:
         self._revision = batch.revision
         return Programmed(batch.revision, applied.refused)
 
-    def attach(self, name: str, interface: str) -> None:
+    def attach(self, name: str, interface: str, *, claimed: bool) -> None:
         """Want an interface to be a port, from now on and after every restart."""
-        self._attachments[name] = interface
-        self._asked[name] = self._links().get(interface, 0)
+        self._attachments[name] = Attachment(interface, self._links().get(interface, 0), claimed)
         self.disk.change(host=True)
         self.settle()
+
+    def claimed(self, name: str) -> None:
+        """A controller was asked for a port that was attached without one."""
+        if (wanted := self._attachments.get(name)) is not None:
+            self._attachments[name] = msgspec.structs.replace(wanted, claimed=True)
+            self.disk.change(host=True)
+            self.settle()
 
     def detach(self, name: str) -> None:
         """Want it no longer; a port that is not there is no error. DataPlaneError when the kernel refuses."""
         wanted = self._attachments.pop(name, None)
-        self._asked.pop(name, None)
         self.disk.change(host=True)
         try:
             if name in self._actual:
@@ -172,7 +184,7 @@ class Plane:
         """The scopes held; to be read before the next batch."""
         return tuple(self._held.images())
 
-    def facts(self) -> tuple[HostFacts | None, dict[str, str]]:
+    def facts(self) -> tuple[HostFacts | None, dict[str, Attachment]]:
         """The facts and the attachments, for the disk."""
         return self._facts, dict(self._attachments)
 
@@ -206,9 +218,7 @@ class Plane:
 
     def _knowledge(self) -> Knowledge:
         own = own_row(self._config.vtep, self._sure)
-        return Knowledge(
-            self._attachments, by_name(self._facts), self._fresh, self._links(), self._actual, own, self._asked
-        )
+        return Knowledge(self._attachments, by_name(self._facts), self._fresh, self._links(), self._actual, own)
 
     def _sure(self, table: Table, key: bytes) -> bytes | None:
         return self._held.get(table, key) if self._rows.is_sure(table, key) else None

@@ -1,16 +1,18 @@
 """Which interfaces should be ports now: a decision over plain values.
 
 Four things are asked of a port before its interface gets a program: somebody attached it
-here, its interface exists, the controller says that it is this host's, and its own row is
+here, that very interface exists, the controller says that it is this host's, and its own row is
 programmed, so that the first frame of the VM already meets everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from triptych.agent.contract import HostFacts, Phase, PortStatus
+import msgspec
+
+from triptych.agent.contract import Attachment, HostFacts, Phase, PortStatus
 from triptych.core.addresses import IP
 from triptych.core.local import LocalPort, PortFacts
 from triptych.core.tables import LOCATIONS, Location, LocationKind, Table
@@ -41,22 +43,38 @@ class Knowledge(NamedTuple):
     `attachments` are the interfaces by port that were asked for on this host, `links` the
     indices of its interfaces by name, `actual` what the driver has. `fresh` says that the
     facts come from a controller that this process has heard; without it no port is taken
-    away. `ready` tells whether a port's own row is programmed, `asked` is the index of
-    the interface that somebody attached, by port: one of the same name may have come since.
+    away. `ready` tells whether a port's own row is programmed.
     """
 
-    attachments: Mapping[str, str]
+    attachments: Mapping[str, Attachment]
     facts: Mapping[str, PortFacts]
     fresh: bool
     links: Mapping[str, int]
     actual: Mapping[str, Attached]
     ready: Callable[[PortFacts], bool]
-    asked: Mapping[str, int]
 
 
 def by_name(facts: HostFacts | None) -> dict[str, PortFacts]:
     """The ports of a host by name."""
     return {port.name: port for port in facts.ports} if facts is not None else {}
+
+
+def take_over(
+    ports: Iterable[LocalPort], saved: Mapping[str, Attachment], links: Mapping[str, int], *, rebooted: bool
+) -> tuple[dict[str, Attachment], dict[str, Attached]]:
+    """What the last life left, as attachments and as what the driver has: `ports` are those that it adopted.
+
+    After a reboot every interface has another index, and is the former one by its name: this once.
+    """
+    actual = {port.name: Attached(port, links.get(port.interface, 0)) for port in ports}
+    attachments = {name: Attachment(item.port.interface, item.ifindex) for name, item in actual.items()}
+    for name, asked in saved.items():
+        adopted = attachments.get(name)
+        same = adopted is not None and adopted.interface == asked.interface
+        known = asked.ifindex and not rebooted and not same
+        # A later attach is on disk before the driver hears of it.
+        attachments[name] = asked if known else msgspec.structs.replace(asked, ifindex=links.get(asked.interface, 0))
+    return attachments, actual
 
 
 def plan(known: Knowledge) -> Plan:
@@ -65,9 +83,9 @@ def plan(known: Knowledge) -> Plan:
     detach = [name for name in known.actual if name not in known.attachments]
     attach: list[Attached] = []
     status: list[PortStatus] = []
-    for name, interface in sorted(known.attachments.items()):
+    for name, asked in sorted(known.attachments.items()):
         actual, facts = known.actual.get(name), known.facts.get(name)
-        wanted, phase, detail = _one(known, name, interface)
+        wanted, phase, detail = _one(known, name, asked)
         if facts is None and known.fresh and phase is Phase.GONE:
             forget.append(name)
         if wanted is None and actual is not None:
@@ -75,8 +93,7 @@ def plan(known: Knowledge) -> Plan:
         elif wanted is not None and wanted != actual:
             attach.append(wanted)
         generation = facts.generation if facts is not None else 0
-        assumed = known.asked.get(name) != known.links.get(interface)
-        status.append(PortStatus(name, phase, interface, generation, detail, assumed))
+        status.append(PortStatus(name, phase, asked.interface, generation, detail, asked.claimed))
     for name, facts in sorted(known.facts.items()):
         if name not in known.attachments:
             detail = "no interface was attached on this host"
@@ -84,12 +101,15 @@ def plan(known: Knowledge) -> Plan:
     return Plan(tuple(forget), tuple(detach), tuple(attach), tuple(status))
 
 
-def _one(known: Knowledge, name: str, interface: str) -> tuple[Attached | None, Phase, str]:
+def _one(known: Knowledge, name: str, asked: Attachment) -> tuple[Attached | None, Phase, str]:
     """What the driver should have for an attachment, and how that is called."""
     actual, facts = known.actual.get(name), known.facts.get(name)
-    ifindex = known.links.get(interface)
+    interface, ifindex = asked.interface, known.links.get(asked.interface)
     if ifindex is None:
         return None, Phase.GONE, f"interface {interface} does not exist"
+    if ifindex != asked.ifindex:
+        # Whose it is now, only who made it knows: the former VM's frames are not for everybody.
+        return None, Phase.GONE, f"interface {interface} is another one than was attached; attach it"
     if facts is None and not known.fresh and actual is not None:
         # Adopted: it worked before this process, and nobody has said otherwise.
         return Attached(actual.port, ifindex), Phase.LIVE, ""

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
 
-from triptych.agent.contract import Batch, HostFacts, PortStatus, Programmed, Saved, ScopeImage
+from triptych.agent.contract import Attachment, Batch, HostFacts, PortStatus, Programmed, Saved, ScopeImage
 from triptych.agent.reconcile.begin import Beginning
 from triptych.agent.reconcile.changes import Changes
 from triptych.agent.reconcile.plane import Plane, PlaneStatus
@@ -80,9 +80,13 @@ class Reconciler:
             programmed = Programmed(programmed.revision, audit.refused) if audit is not None else programmed
         return programmed
 
-    async def attach(self, name: str, interface: str) -> None:
+    async def attach(self, name: str, interface: str, *, claimed: bool) -> None:
         """Want an interface to be a port; `wait_for` tells when it is."""
-        await self._changing(self._plane.attach, name, interface)
+        await self._changing(self._plane.attach, name, interface, claimed=claimed)
+
+    async def claimed(self, name: str) -> None:
+        """A controller was asked for a port that was attached without one."""
+        await self._changing(self._plane.claimed, name)
 
     async def detach(self, name: str) -> None:
         """Want a port no longer."""
@@ -124,7 +128,7 @@ class Reconciler:
 
         return await self._worker.run(between)
 
-    async def facts(self) -> tuple[HostFacts | None, dict[str, str], Changes]:
+    async def facts(self) -> tuple[HostFacts | None, dict[str, Attachment], Changes]:
         """The facts and attachments; for `saved`, which they are."""
         return await self._worker.run(lambda: (*self._plane.facts(), Changes(host=self._plane.disk.changes.host)))
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from triptych.agent.contract import HostFacts, ScopeImage
+from triptych.agent.contract import Attachment, HostFacts, ScopeImage
 from triptych.core.addresses import IP, IPNetwork, Mac, from_ip16, network_from_bits, prefix_bits, to_ip16
 from triptych.core.compile.scopes import Scope, ScopeKind
 from triptych.core.local import HostConfig, PortFacts
@@ -62,6 +62,9 @@ class _Host(msgspec.Struct, frozen=True, array_like=True):
     config: _Config | None
     known: bool
     attachments: dict[str, str]
+    indices: dict[str, int] = {}
+    unclaimed: list[str] = []
+    """Both are missing in files of versions that did not know them."""
 
 
 def pack_rows(images: Iterable[ScopeImage]) -> bytes:
@@ -86,8 +89,8 @@ def unpack_rows(data: bytes) -> tuple[ScopeImage, ...]:
     return tuple(images)
 
 
-def pack_host(facts: HostFacts | None, attachments: Mapping[str, str]) -> bytes:
-    """The file that holds the facts of the host, and the interfaces by port that are attached."""
+def pack_host(facts: HostFacts | None, attachments: Mapping[str, Attachment]) -> bytes:
+    """The file that holds the facts of the host, and what is attached by port."""
     told = facts if facts is not None else HostFacts()
     config = told.config
     return _pack(
@@ -98,16 +101,22 @@ def pack_host(facts: HostFacts | None, attachments: Mapping[str, str]) -> bytes:
             if config is None
             else _Config(config.name, to_ip16(config.vtep), config.udp_port, config.overlay_mtu, config.icmp_rate),
             facts is not None,
-            dict(attachments),
+            {name: item.interface for name, item in attachments.items()},
+            {name: item.ifindex for name, item in attachments.items() if item.ifindex},
+            [name for name, item in attachments.items() if not item.claimed],
         )
     )
 
 
-def unpack_host(data: bytes) -> tuple[HostFacts | None, dict[str, str]]:
+def unpack_host(data: bytes) -> tuple[HostFacts | None, dict[str, Attachment]]:
     """The facts and attachments of a file. SavedStateError with the reason when it cannot be used."""
     held = _unpack(data, _Host)
+    attachments = {
+        name: Attachment(interface, held.indices.get(name, 0), name not in held.unclaimed)
+        for name, interface in held.attachments.items()
+    }
     if not held.known:
-        return None, held.attachments
+        return None, attachments
     try:
         told = held.config
         config = (
@@ -118,7 +127,7 @@ def unpack_host(data: bytes) -> tuple[HostFacts | None, dict[str, str]]:
         facts = HostFacts(tuple(map(_ip, held.vteps)), tuple(map(_facts, held.ports)), config)
     except ValueError as error:
         raise SavedStateError(f"holds facts that are none: {error}") from error
-    return facts, held.attachments
+    return facts, attachments
 
 
 def _pack(body: object) -> bytes:

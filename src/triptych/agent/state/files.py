@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from triptych.agent.contract import HostFacts, Saved
+from triptych.agent.contract import Attachment, HostFacts, Saved
 from triptych.agent.state.codec import pack_host, unpack_host, unpack_rows
 from triptych.errors import EnvironmentError_, SavedStateError
 
@@ -45,7 +45,7 @@ class StateFiles:
         """Replace the rows; returns when they are on disk."""
         self._replace(ROWS, packed)
 
-    def save_host(self, facts: HostFacts | None, attachments: Mapping[str, str]) -> None:
+    def save_host(self, facts: HostFacts | None, attachments: Mapping[str, Attachment]) -> None:
         """Replace facts and attachments; returns when they are on disk."""
         self._replace(HOST, pack_host(facts, attachments))
 
