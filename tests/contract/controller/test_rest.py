@@ -59,7 +59,8 @@ async def test_a_noun_from_nothing_to_nothing(bench: StoreBench) -> None:
             created = await api.ask("PUT", path, 201, json=fields)
             read = await api.ask("GET", path)
             assert read.json() == whole
-            assert read.headers["etag"] == created.headers["etag"] == f'"{created.json()["revision"]}"'
+            tag = f'"{await store.identity()}-{created.json()["revision"]}"'
+            assert read.headers["etag"] == created.headers["etag"] == tag
             again = await api.ask("PUT", path, 200, json=whole)
             assert (again.json()["objects"], again.headers["etag"]) == ([], created.headers["etag"])
         for path, _, whole in reversed(made):
@@ -190,14 +191,15 @@ async def test_conditions() -> None:
         await api.town()
         path, body = "/v1/ports/acme/a", {"segment": "web", "host": "h2"}
         tag = (await api.ask("GET", path)).headers["etag"]
-        stale = (await api.ask("PUT", path, 412, json=body, headers={"if-match": '"1"'})).json()
+        earlier = f'"{await store.identity()}-1"'
+        stale = (await api.ask("PUT", path, 412, json=body, headers={"if-match": earlier})).json()
         assert stale["type"] == "urn:triptych:problem:precondition"
         await api.ask("PUT", path, 412, json=body, headers={"if-none-match": "*"})
         await api.ask("PUT", "/v1/ports/acme/b", 412, json=body, headers={"if-match": "*"})
         await api.ask("PUT", path, 412, json=body, headers={"if-match": f"W/{tag}"})
         await api.ask("PUT", path, 400, json=body, headers={"if-match": "17"})
         assert (await api.ask("GET", path)).json()["host"] == "h1"
-        changed = await api.ask("PUT", path, 200, json=body, headers={"if-match": f'"1", {tag}'})
+        changed = await api.ask("PUT", path, 200, json=body, headers={"if-match": f"{earlier}, {tag}"})
         await api.ask("DELETE", path, 412, headers={"if-match": tag})
         await api.ask("PUT", "/v1/ports/acme/b", 201, json=body, headers={"if-none-match": "*"})
         await api.ask("DELETE", path, 200, headers={"if-match": changed.headers["etag"]})
@@ -303,7 +305,7 @@ async def test_a_watch_is_resumed_where_it_was_cut(bench: StoreBench) -> None:
             await api.ask("PUT", "/v1/tenants/t1", 201, json={})
             last, event = await anext(stream)
             seen.append((event["action"], event["name"]))
-            assert int(last) == event["revision"]
+            assert last == f"{await store.identity()}-{event['revision']}"
         await api.ask("PUT", "/v1/tenants/t2", 201, json={})
         await api.ask("DELETE", "/v1/tenants/t1")
         async with api.client.stream(

@@ -247,7 +247,7 @@ def test_listings_come_page_by_page(ask: Ask) -> None:
 
 def changed(revision: int, name: str, *, last: bool = True) -> bytes:
     """One change as it is streamed."""
-    mark = f"id: {revision}\n" if last else ""
+    mark = f"id: 5e1f-{revision}\n" if last else ""
     data = f'{{"action": "created", "revision": {revision}, "kind": "ports", "tenant": "a", "name": "{name}"}}'
     return f"{mark}event: created\ndata: {data}\n\n".encode()
 
@@ -258,20 +258,20 @@ def event(revision: int, name: str) -> Event:
 
 
 def test_a_watch_goes_on_after_a_break(ask: Ask) -> None:
-    """Broken streams and a busy controller cost no change: it is asked for what follows the last whole revision."""
+    """Broken streams and a busy controller cost no change: what follows the last whole revision is asked for."""
     script = in_turn(
         Reply(200, headers={"content-type": "text/event-stream"}, pieces=(changed(4, "p"), changed(5, "q")[:20])),
         Reply(hang_up=True),
         problem(503, "unavailable", "restarting"),
-        Reply(200, pieces=(b": still here\n\nid: 4\n\n",)),
-        Reply(200, pieces=(changed(5, "q", last=False), changed(5, "r"), changed(6, "s"), b"id: 7\n\n")),
+        Reply(200, pieces=(b": still here\n\nid: 5e1f-4\n\n",)),
+        Reply(200, pieces=(changed(5, "q", last=False), changed(5, "r"), changed(6, "s"), b"id: 5e1f-7\n\n")),
         problem(401, "unauthenticated", "the token was revoked"),
     )
     found: list[Event] = []
     with serving(script) as fake, pytest.raises(UnauthenticatedError, match="revoked"):
         ask(server(fake), lambda client: collect(client, found))
     assert found == [event(4, "p"), event(5, "q"), event(5, "r"), event(6, "s")]
-    assert [request.query.get("after") for request in fake.requests] == ["3", "4", "4", "4", "4", "7"]
+    assert [request.query.get("after") for request in fake.requests] == ["3", *["5e1f-4"] * 4, "5e1f-7"]
 
 
 def collect(client: Any, found: list[Event]) -> Any:

@@ -51,10 +51,10 @@ class Client:
         return drain(self._session.items(pages))
 
     def watch(
-        self, revision: int | None = None, query: Mapping[str, str] | None = None
+        self, after: int | str | None = None, query: Mapping[str, str] | None = None
     ) -> Generator[Event, None, None]:
-        """Every change after a revision (None: from now on), through broken connections."""
-        return drain(self._session.watch(revision, query or {}))
+        """Every change after a revision or an event's id (None: from now on), through broken connections."""
+        return drain(self._session.watch(after, query or {}))
 
 
 class AsyncClient:
@@ -82,9 +82,11 @@ class AsyncClient:
         """Every item of a listing, page by page as they are needed."""
         return self._session.items(pages)
 
-    def watch(self, revision: int | None = None, query: Mapping[str, str] | None = None) -> AsyncGenerator[Event, None]:
-        """Every change after a revision (None: from now on), through broken connections."""
-        return self._session.watch(revision, query or {})
+    def watch(
+        self, after: int | str | None = None, query: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """Every change after a revision or an event's id (None: from now on), through broken connections."""
+        return self._session.watch(after, query or {})
 
 
 class _BlockingWire:

@@ -77,9 +77,9 @@ class Session:
                 yield item
             call = pages.after(page)
 
-    async def watch(self, revision: int | None, query: Mapping[str, str]) -> AsyncGenerator[Event, None]:
-        """Every change after a revision (None: from now on); what ends it is an exception."""
-        watching = Watching(revision, query)
+    async def watch(self, after: int | str | None, query: Mapping[str, str]) -> AsyncGenerator[Event, None]:
+        """Every change after a revision or an event's id (None: from now on); what ends it is an exception."""
+        watching = Watching(after, query)
         failures = 0
         while True:
             call = watching.call()

@@ -15,10 +15,10 @@ _decoder = msgspec.json.Decoder(Event)
 
 
 class Watching:
-    """The changes of the declared network after `revision` (None: from now on)."""
+    """The changes of the declared network after a revision, or the id of an event (None: from now on)."""
 
-    def __init__(self, revision: int | None, query: Mapping[str, str]) -> None:
-        self._revision = revision
+    def __init__(self, after: int | str | None, query: Mapping[str, str]) -> None:
+        self._after = after
         self._query = query
         self._stream = EventStream()
 
@@ -28,9 +28,9 @@ class Watching:
         return self._stream.pause or 0.0
 
     def call(self) -> Call[None]:
-        """What opens a stream after the last revision that was seen whole."""
+        """What opens a stream after the last place that was seen whole."""
         self._stream = EventStream()
-        after = {} if self._revision is None else {"after": str(self._revision)}
+        after = {} if self._after is None else {"after": str(self._after)}
         return Call("GET", path("watch"), nothing, {**self._query, **after}, {"accept": "text/event-stream"})
 
     def take(self, piece: bytes) -> list[Event]:
@@ -41,6 +41,5 @@ class Watching:
         except msgspec.DecodeError as error:
             raise WireError(f"the controller sends an event that this client does not know: {error}") from error
         # Only the last event of a revision carries an id: a break before it must repeat the others.
-        if self._stream.last_id.isdecimal():
-            self._revision = int(self._stream.last_id)
+        self._after = self._stream.last_id or self._after
         return events

@@ -35,6 +35,8 @@ class Mirror:
 
     def __init__(self) -> None:
         self._compiler = Compiler()
+        self.history = ""
+        """Of which history `revision` and `revisions` are; see `Store.identity`."""
         self.owners = Owners()
         self._revisions: dict[Key, int] = {}
         self._waiting = Waiting()
@@ -104,6 +106,7 @@ class Mirror:
 
     async def load(self, store: Store) -> None:
         """Begin with what the store has."""
+        self.history = await store.identity()
         await self._take(await list_all(store, OBJECTS))
 
     async def follow(self, store: Store) -> None:
@@ -111,6 +114,9 @@ class Mirror:
         try:
             async with aclosing(store.watch(OBJECTS, self.revision)) as batches:
                 async for batch in batches:
+                    if isinstance(batch, Snapshot):
+                        # Perhaps a backup was put in the place of what it was.
+                        self.history = await store.identity()
                     await self._take(batch)
         finally:
             self._waiting.fail(

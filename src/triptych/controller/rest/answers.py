@@ -29,8 +29,8 @@ def item_of(found: Found, *, detail: bool) -> dict[str, Any]:
     return plain_of(found.item) | {"revision": found.revision} if detail else fields_of(found.item)
 
 
-def written(outcome: Outcome, key: Key | None = None) -> Response[Written]:
-    """What a write did; with the entity tag of the one object that it was about."""
+def written(outcome: Outcome, history: str, key: Key | None = None) -> Response[Written]:
+    """What a write did; with the entity tag of the one object that it was about, in that history."""
     change = outcome.written.change
     objects = []
     for name, step in change.effective:
@@ -43,7 +43,7 @@ def written(outcome: Outcome, key: Key | None = None) -> Response[Written]:
     if key is not None:
         step = change.steps[key]
         if step.new is not None:
-            headers["etag"] = etag(step.revision if step.old == step.new else revision)
+            headers["etag"] = etag(history, step.revision if step.old == step.new else revision)
             status = HTTPStatus.CREATED if step.old is None else HTTPStatus.OK
     return Response(Written(revision, objects, laggards), status_code=status, headers=headers)
 

@@ -10,6 +10,7 @@ from typing import Any
 from litestar import Request
 from litestar.exceptions import InternalServerException
 
+from triptych.controller.rest.places import Place, read_place
 from triptych.controller.rest.problems import MediaTypeError, TooLargeError
 from triptych.controller.service.expect import Expect
 from triptych.core.model import Document
@@ -156,13 +157,13 @@ def _unreadable(problem: str, remedy: str, line: int | None = None) -> DocumentE
     return DocumentError([Fault("document", "", "", problem, remedy, _REQUEST, line)])
 
 
-def etag(revision: int) -> str:
-    """The entity tag of an object that a revision last changed."""
-    return f'"{revision}"'
+def etag(history: str, revision: int) -> str:
+    """The entity tag of an object that a revision of a history last changed."""
+    return f'"{Place(history, revision)}"'
 
 
-def read_expect(request: Request[Any, Any, Any]) -> Expect | None:
-    """What If-Match and If-None-Match say (RFC 9110 section 13.1); InputError when they say nothing readable."""
+def read_expect(request: Request[Any, Any, Any], history: str) -> Expect | None:
+    """What If-Match and If-None-Match say (RFC 9110 section 13.1) of objects in a history; InputError: nothing."""
     match, none_match = request.headers.get("if-match"), request.headers.get("if-none-match")
     if none_match is not None:
         if none_match.strip() != "*" or match is not None:
@@ -175,7 +176,7 @@ def read_expect(request: Request[Any, Any, Any]) -> Expect | None:
     tags = [part.strip() for part in match.split(",")]
     found = [_TAG.fullmatch(tag) for tag in tags]
     if len(tags) > _MAX_TAGS or not all(found):
-        raise InputError(f'if-match {match[:80]!r}: is no entity tag; send the ETag of the answer, like "17"')
+        raise InputError(f"if-match {match[:80]!r}: is no entity tag; send the ETag of the answer as it is")
     # A weak tag never matches here, and neither does one that this controller cannot have given.
-    strong = (tag[2] for tag in found if tag is not None and tag[1] is None)
-    return Expect(revisions=tuple(int(text) for text in strong if re.fullmatch(r"[0-9]{1,18}", text)))
+    strong = (read_place(tag[2]) for tag in found if tag is not None and tag[1] is None)
+    return Expect(revisions=tuple(tag.revision for tag in strong if tag is not None and tag.history == history))

@@ -51,7 +51,7 @@ _MIGRATION = Schema(
 )
 async def apply(request: _Request, desk: AtDesk, caller: By, wait: Wait = None) -> Response[Written]:
     """Apply a document."""
-    return written(await desk.service.apply(await read_documents(request), caller, wait=wait))
+    return written(await desk.service.apply(await read_documents(request), caller, wait=wait), desk.reading.history)
 
 
 @post(
@@ -91,7 +91,7 @@ async def migrate(
     if set(fields) != {"host"} or not (host is None or isinstance(host, str)):
         raise InputError('migrate: send the new host, like {"host": "h2"}, or null to take it back')
     key = Key(Kind.PORT, tenant, name)
-    return written(await desk.service.migrate(key, host, caller, wait=wait), key)
+    return written(await desk.service.migrate(key, host, caller, wait=wait), desk.reading.history, key)
 
 
 @get(

@@ -123,7 +123,7 @@ def _getting() -> Callable[..., Awaitable[Response[dict[str, Any]]]]:
     async def getting(desk: AtDesk, caller: By, key: Named, detail: Detail = False) -> Response[dict[str, Any]]:
         require_read(caller.actor, key)
         found = desk.reading.get(key)
-        return Response(item_of(found, detail=detail), headers={"etag": etag(found.revision)})
+        return Response(item_of(found, detail=detail), headers={"etag": etag(desk.reading.history, found.revision)})
 
     return getting
 
@@ -131,15 +131,18 @@ def _getting() -> Callable[..., Awaitable[Response[dict[str, Any]]]]:
 def _putting() -> Callable[..., Awaitable[Response[Written]]]:
     async def putting(request: _Request, desk: AtDesk, caller: By, key: Named, wait: Wait = None) -> Response[Written]:
         fields = _identified(await read_fields(request), key)
-        outcome = await desk.service.put(key.kind, fields, caller, expect=read_expect(request), wait=wait)
-        return written(outcome, key)
+        outcome = await desk.service.put(
+            key.kind, fields, caller, expect=read_expect(request, desk.reading.history), wait=wait
+        )
+        return written(outcome, desk.reading.history, key)
 
     return putting
 
 
 def _deleting() -> Callable[..., Awaitable[Response[Written]]]:
     async def deleting(request: _Request, desk: AtDesk, caller: By, key: Named, wait: Wait = None) -> Response[Written]:
-        return written(await desk.service.delete(key, caller, expect=read_expect(request), wait=wait), key)
+        expect = read_expect(request, desk.reading.history)
+        return written(await desk.service.delete(key, caller, expect=expect, wait=wait), desk.reading.history, key)
 
     return deleting
 

@@ -1,6 +1,6 @@
 """Changes of the declared network as server-sent events (WHATWG HTML, section 9.2), resumed by Last-Event-ID.
 
-The id of an event is the store's revision, on the last event of each revision only: who is
+The id of an event is its place in history, on the last event of each revision only: who is
 cut off inside one gets the whole of it again. A reader that is slow costs the store's
 watch nothing (it catches up from history, or gets a snapshot).
 """
@@ -21,6 +21,7 @@ from triptych.client.rest.messages import Event
 from triptych.controller.limits import TooManyRequestsError
 from triptych.controller.rest.desk import AtDesk, By, Desk
 from triptych.controller.rest.operations import Reads
+from triptych.controller.rest.places import PATTERN, Place, read_place
 from triptych.controller.service.access import Actor, may_read, owner_of
 from triptych.core.model import Key, Kind
 from triptych.core.model.codec import decode_object
@@ -32,7 +33,8 @@ from triptych.stores.base import Batch, Entry, Progress, Snapshot
 MAX_WATCHES = 1_000
 _IDLE_SECONDS = 15.0
 _RETRY_MILLISECONDS = 1_000
-_LONGEST_ID = 18
+_AHEAD = 2**62
+"""A revision that no store has come to; a watch from there begins with a snapshot."""
 
 
 @get(
@@ -49,7 +51,8 @@ async def watch(
     desk: AtDesk,
     caller: By,
     after: Annotated[
-        int | None, QueryParameter(ge=0, le=2**62, description="A revision; left out: from now on")
+        str | None,
+        QueryParameter(pattern=PATTERN, description="A revision, or the id of an event; left out: from now on"),
     ] = None,
     kind: Annotated[Kind | None, QueryParameter(description="Only of this kind")] = None,
     tenant: Annotated[str | None, QueryParameter(description="Only of this tenant")] = None,
@@ -57,15 +60,14 @@ async def watch(
     """Watch."""
     if desk.watching >= MAX_WATCHES:
         raise TooManyRequestsError(1.0)
-    last = request.headers.get("last-event-id", "")
-    if last:
-        if not (last.isascii() and last.isdigit() and len(last) <= _LONGEST_ID):
-            raise InputError(f"last-event-id {last[:80]!r}: is no revision; send the id of the last event")
-        after = int(last)
-    start = after if after is not None else await desk.service.store.revision()
+    last = request.headers.get("last-event-id") or after
+    history = await desk.service.store.identity()
+    start = Place(history, await desk.service.store.revision()) if last is None else read_place(last)
+    if start is None:
+        raise InputError(f"last-event-id {str(last)[:80]!r}: is no place; send the id of the last event")
     wanted = _Wanted(caller.actor, kind, tenant)
     return Stream(
-        _stream(desk, start, wanted, caller.token),
+        _stream(desk, start, history, wanted, caller.token),
         media_type="text/event-stream",
         headers={"cache-control": "no-store"},
     )
@@ -84,10 +86,12 @@ class _Wanted(msgspec.Struct, frozen=True):
         return (self.tenant is None or owner_of(key) == self.tenant) and may_read(self.actor, key)
 
 
-async def _stream(desk: Desk, start: int, wanted: _Wanted, token: str) -> AsyncGenerator[bytes, None]:
+async def _stream(desk: Desk, start: Place, history: str, wanted: _Wanted, token: str) -> AsyncGenerator[bytes, None]:
     """Everything from there on, until the controller stops or the token counts no longer."""
     service = desk.service
-    batches = service.store.watch(OBJECTS, start)
+    known = start.within(history)
+    # Who comes from another history is told all that there is in this one.
+    batches = service.store.watch(OBJECTS, start.revision if known else _AHEAD)
     ends = {
         asyncio.create_task(desk.stopping.wait()),
         asyncio.create_task(desk.tokens.ended(token, service.now)),
@@ -95,7 +99,8 @@ async def _stream(desk: Desk, start: int, wanted: _Wanted, token: str) -> AsyncG
     following: asyncio.Task[Batch] | None = None
     desk.count_watch(1)
     try:
-        yield f"retry: {_RETRY_MILLISECONDS}\nid: {start}\n\n".encode()
+        begun = f"id: {Place(history, start.revision)}\n" if known else ""
+        yield f"retry: {_RETRY_MILLISECONDS}\n{begun}\n".encode()
         while True:
             if following is None:
                 following = asyncio.create_task(anext(batches))
@@ -105,7 +110,9 @@ async def _stream(desk: Desk, start: int, wanted: _Wanted, token: str) -> AsyncG
                 return
             if following.done():
                 batch, following = following.result(), None
-                yield _encoded(batch, wanted)
+                if isinstance(batch, Snapshot):
+                    history = await service.store.identity()
+                yield _encoded(batch, history, wanted)
             else:
                 yield b": still here\n\n"
     finally:
@@ -118,13 +125,14 @@ async def _stream(desk: Desk, start: int, wanted: _Wanted, token: str) -> AsyncG
         await batches.aclose()
 
 
-def _encoded(batch: Batch, wanted: _Wanted) -> bytes:
+def _encoded(batch: Batch, history: str, wanted: _Wanted) -> bytes:
+    place = Place(history, batch.revision)
     events = list(_events(batch, wanted))
     if not events:
         # Without data nothing is told, but the place to resume from moves on.
-        return f"id: {batch.revision}\n\n".encode()
+        return f"id: {place}\n\n".encode()
     parts = [b"data: " + msgspec.json.encode(event) + b"\n\n" for event in events]
-    parts[-1] = f"id: {batch.revision}\n".encode() + parts[-1]
+    parts[-1] = f"id: {place}\n".encode() + parts[-1]
     return b"".join(parts)
 
 

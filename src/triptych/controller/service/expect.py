@@ -36,5 +36,5 @@ def expected(mirror: Mirror, keys: Iterable[Key], expect: Expect | None) -> None
             raise PreconditionError(f"{key}: is not declared; leave If-Match out to create it")
         if expect.revisions is not None and revision not in expect.revisions:
             now = "is not declared" if revision is None else f"was changed by revision {revision}"
-            wanted = " or ".join(map(str, expect.revisions)) or "none"
+            wanted = " or ".join(map(str, expect.revisions)) or "what If-Match says"
             raise PreconditionError(f"{key}: {now}, not by {wanted}; read it again and repeat the change")

@@ -72,6 +72,11 @@ class Reading:
         self._mirror = mirror
         self._acks = acks
 
+    @property
+    def history(self) -> str:
+        """Of which history all revisions are; see `Store.identity`."""
+        return self._mirror.history
+
     def get(self, key: Key) -> Found:
         """One object; NotFoundError."""
         item = self._mirror.find(key)
