@@ -12,6 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import Guard
 
 from triptych import __version__
 from triptych.controller.rest import admin, health, network, objects, watch
@@ -20,6 +21,7 @@ from triptych.controller.rest.desk import Desk, authenticate, provide_caller, pr
 from triptych.controller.rest.front import Front
 from triptych.controller.rest.page import PagePlugin
 from triptych.controller.rest.problems import HANDLERS
+from triptych.controller.rest.queries import check_query
 from triptych.core.model import Kind
 from triptych.documents import MAX_BYTES
 
@@ -40,14 +42,14 @@ def make_litestar(desk: Desk) -> Litestar:
         "caller": Provide(provide_caller, sync_to_thread=False),
     }
 
-    def guarded(path: str, handlers: Sequence[HTTPRouteHandler]) -> Router:
+    def guarded(path: str, handlers: Sequence[HTTPRouteHandler], *guards: Guard) -> Router:
         return Router(
-            path, route_handlers=handlers, guards=[authenticate], security=_SECURITY, dependencies=dependencies
+            path, route_handlers=handlers, guards=[authenticate, *guards], security=_SECURITY, dependencies=dependencies
         )
 
     return Litestar(
         route_handlers=[
-            guarded("/v1", [*nouns, *network.HANDLERS, *watch.HANDLERS, *admin.HANDLERS]),
+            guarded("/v1", [*nouns, *network.HANDLERS, *watch.HANDLERS, *admin.HANDLERS], check_query),
             guarded("/", health.GUARDED),
             Router("/", route_handlers=health.OPEN, dependencies={"desk": dependencies["desk"]}),
         ],

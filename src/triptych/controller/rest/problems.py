@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +15,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from triptych.controller.limits import TooManyRequestsError
+from triptych.controller.rest.queries import QueryError, value_fault
 from triptych.errors import (
     ClaimRefusedError,
     ContentionError,
@@ -64,6 +65,7 @@ class MediaTypeError(InputError):
 
 # The most special first: the first that fits counts.
 _NAMES: tuple[tuple[type[TriptychError], str, HTTPStatus], ...] = (
+    (QueryError, "input", HTTPStatus.BAD_REQUEST),
     (DocumentError, "document", HTTPStatus.UNPROCESSABLE_ENTITY),
     (UnauthenticatedError, "unauthenticated", HTTPStatus.UNAUTHORIZED),
     (ForbiddenError, "forbidden", HTTPStatus.FORBIDDEN),
@@ -94,7 +96,7 @@ def problem_of(error: TriptychError) -> Problem:
     detail = str(error)
     if isinstance(error, DocumentError):
         extra["faults"] = error.faults
-        detail = "refused; nothing was changed" if len(error.faults) != 1 else str(error.faults[0])
+        detail = _sentence(error.faults)
     elif isinstance(error, ReferencedError):
         extra |= {"object": error.name, "referrers": error.referrers, "more": error.more}
     elif isinstance(error, RevisionGoneError):
@@ -128,16 +130,15 @@ def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[b
     status = HTTPStatus(error.status_code)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return on_failure(request, error)
-    faults = tuple(_parameter_fault(item) for item in error.extra) if isinstance(error.extra, list) else ()
-    detail = str(faults[0]) if len(faults) == 1 else error.detail
+    said = [item for item in error.extra if isinstance(item, dict)] if isinstance(error.extra, list) else []
+    faults = tuple(value_fault(request, str(item.get("key", "")), str(item.get("message", ""))) for item in said)
+    detail = _sentence(faults) if faults else error.detail
     problem = Problem(TYPE + _HTTP.get(status, "input"), status.phrase, status, detail, faults=faults)
     return _answer(request, problem, error.headers or {})
 
 
-def _parameter_fault(item: Any) -> Fault:
-    said = item if isinstance(item, dict) else {}
-    name, message = str(said.get("key", "")), str(said.get("message", "is wrong"))
-    return Fault("request", name, "", f"is refused ({message})", "see the API's documentation", "query")
+def _sentence(faults: Sequence[Fault]) -> str:
+    return str(faults[0]) if len(faults) == 1 else "refused; nothing was changed"
 
 
 def on_failure(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
