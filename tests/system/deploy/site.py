@@ -135,7 +135,7 @@ class Machine:
             f"{self._mount}/bin/systemctl": f'#!/bin/sh\nexec {sys.executable} {_MANAGER} "$@"\n',
             f"{self._mount}/bin/scp": _SCP,
         }
-        lines = ["mkdir -p /opt/triptych/bin /etc/tmpfiles.d /etc/sysusers.d /etc/systemd/system"]
+        lines = ["mkdir -p /opt/triptych/bin /etc/systemd/system"]
         for path, text in programs.items():
             lines += [f"cat > {path} <<'END'", text.rstrip("\n"), "END", f"chmod 0755 {path}"]
         self.run("\n".join(lines))
