@@ -19,7 +19,7 @@ command -v dpkg-query >/dev/null 2>&1 ||
 	fail "$PRETTY_NAME has no dpkg; docs/howto/install.md tells what to install by hand"
 
 packages="ca-certificates clang ethtool gcc git iperf3 iproute2 iputils-arping iputils-ping kmod libbpf-dev
-libc6-dev linux-libc-dev llvm make nftables openvswitch-switch python3 python3-venv sockperf tcpdump traceroute"
+libc6-dev linux-libc-dev llvm make nftables openvswitch-switch python3 python3-venv sockperf systemd tcpdump traceroute"
 
 # bpftool comes with the kernel's tools on Ubuntu; 22.04 has Python 3.10 as python3, and etcd in one package.
 case "$ID:${VERSION_CODENAME:-}" in
