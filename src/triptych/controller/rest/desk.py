@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -47,7 +48,8 @@ class Desk:
         self.ready = ready
         """Why requests cannot be served now; empty: they can."""
         self.stopping = asyncio.Event()
-        self.watching = 0
+        self.watches: Counter[str] = Counter()
+        """How many are open, by the id of their token."""
         self._limit = RateLimit(rate, burst, now)
         self._strangers = RateLimit(rate, burst, now)
 
@@ -56,10 +58,12 @@ class Desk:
         self.stopping.set()
         self.service.acks.hurry()
 
-    def count_watch(self, step: int) -> None:
-        """A watch begins (1) or ends (-1)."""
-        self.watching += step
-        self.metrics.watches.set(self.watching)
+    def count_watch(self, token: str, step: int) -> None:
+        """A watch of a token begins (1) or ends (-1)."""
+        self.watches[token] += step
+        if not self.watches[token]:
+            del self.watches[token]
+        self.metrics.watches.set(self.watches.total())
 
     def caller(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
         """Who asks; UnauthenticatedError, TooManyRequestsError."""

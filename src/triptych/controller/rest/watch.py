@@ -30,7 +30,9 @@ from triptych.core.model.render import fields_of
 from triptych.errors import InputError
 from triptych.stores.base import Batch, Entry, Progress, Snapshot
 
-MAX_WATCHES = 1_000
+MAX_WATCHES, MAX_OF_TOKEN = 1_000, 100
+"""Open at once, in all and of one token."""
+
 _IDLE_SECONDS = 15.0
 _RETRY_MILLISECONDS = 1_000
 _AHEAD = 2**62
@@ -58,7 +60,7 @@ async def watch(
     tenant: Annotated[str | None, QueryParameter(description="Only of this tenant")] = None,
 ) -> Stream:
     """Watch."""
-    if desk.watching >= MAX_WATCHES:
+    if desk.watches.total() >= MAX_WATCHES or desk.watches[caller.token] >= MAX_OF_TOKEN:
         raise TooManyRequestsError(1.0)
     last = request.headers.get("last-event-id") or after
     history = await desk.service.store.identity()
@@ -97,7 +99,7 @@ async def _stream(desk: Desk, start: Place, history: str, wanted: _Wanted, token
         asyncio.create_task(desk.tokens.ended(token, service.now)),
     }
     following: asyncio.Task[Batch] | None = None
-    desk.count_watch(1)
+    desk.count_watch(token, 1)
     try:
         begun = f"id: {Place(history, start.revision)}\n" if known else ""
         yield f"retry: {_RETRY_MILLISECONDS}\n{begun}\n".encode()
@@ -116,7 +118,7 @@ async def _stream(desk: Desk, start: Place, history: str, wanted: _Wanted, token
             else:
                 yield b": still here\n\n"
     finally:
-        desk.count_watch(-1)
+        desk.count_watch(token, -1)
         for end in ends:
             end.cancel()
         if following is not None:
