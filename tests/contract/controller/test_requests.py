@@ -71,3 +71,28 @@ async def test_one_object_with_a_key_twice_is_refused(path: str, body: str, said
         twice = '{"name":"x","role":"viewer","tenants":["acme"],"tenants":["beta"]}'
         headers = {"content-type": "application/json"}
         await api.ask("POST", "/v1/tokens", 422, content=twice, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "said"),
+    [
+        (
+            "PUT",
+            "/v1/routes/acme/core/10.9.0.1/16",
+            422,
+            "prefix '10.9.0.1/16' has bits set behind the prefix length; write 10.9.0.0/16",
+        ),
+        ("GET", "/v1/routes/acme/core/10.9.0.1/16", 404, "its prefix has bits set behind the prefix length"),
+        ("DELETE", "/v1/routes/acme/core/10.9", 404, "route acme/core 10.9: is not declared; its prefix is not a"),
+        ("GET", "/v1/host", 404, "GET /v1/host: there is no such path; all that there are stand in /v1/docs"),
+        ("POST", "/v1/hosts", 405, "POST /v1/hosts: this path does not take that method; use one of GET, OPTIONS"),
+    ],
+)
+async def test_a_refusal_says_what_would_be_right(method: str, path: str, status: int, said: str) -> None:
+    """A path that is wrong is refused by what is wrong with it and what to do, and nothing is done."""
+    async with MemoryStore() as store, served(store) as api:
+        await api.town()
+        body = {"blackhole": True} if method == "PUT" else None
+        problem = (await api.ask(method, path, status, json=body)).json()
+        assert said in problem["detail"]
+        await api.ask("GET", "/v1/ports/acme/a")

@@ -21,8 +21,9 @@ from triptych.controller.rest.operations import Reads, writes
 from triptych.controller.rest.schemas import object_schema
 from triptych.controller.service.access import require_read
 from triptych.controller.service.reading import Filters
-from triptych.core.addresses import ip_network
 from triptych.core.model import Key, Kind
+from triptych.core.model.fields import RefusedError
+from triptych.core.model.fields import prefix as read_prefix
 from triptych.core.model.shape import SHAPES
 from triptych.errors import DocumentError, Fault, NotFoundError
 
@@ -147,15 +148,17 @@ def _deleting() -> Callable[..., Awaitable[Response[Written]]]:
     return deleting
 
 
-def _route_key(tenant: FromPath[str], router: FromPath[str], prefix: FromPath[str]) -> Key:
-    """A route's identity; NotFoundError for what is no prefix, which no route can have."""
+def _route_key(request: _Request, tenant: FromPath[str], router: FromPath[str], prefix: FromPath[str]) -> Key:
+    """A route's identity. What is no prefix no route can have: DocumentError when it is put, else NotFoundError."""
     text = prefix.strip("/")
     try:
-        return Key(Kind.ROUTE, tenant, f"{router} {ip_network(text)}")
-    except ValueError:
-        raise NotFoundError(
-            f"route {tenant}/{router} {text[:80]}: is not declared; a prefix is like 10.9.0.0/16"
-        ) from None
+        return Key(Kind.ROUTE, tenant, f"{router} {read_prefix(text)}")
+    except RefusedError as refused:
+        name = f"route {tenant}/{router} {text[:80]}"
+        if request.method != "PUT":
+            raise NotFoundError(f"{name}: is not declared; its prefix {refused.problem}: {refused.remedy}") from None
+        fault = Fault(name, "prefix", text[:80], refused.problem, refused.remedy, "request")
+        raise DocumentError([fault]) from None
 
 
 def _identified(fields: dict[str, object], key: Key) -> dict[str, object]:

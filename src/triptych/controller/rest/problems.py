@@ -83,6 +83,7 @@ _NAMES: tuple[tuple[type[TriptychError], str, HTTPStatus], ...] = (
     (OutcomeUnknownError, "outcome-unknown", HTTPStatus.SERVICE_UNAVAILABLE),
     (StoreError, "unavailable", HTTPStatus.SERVICE_UNAVAILABLE),
 )
+_LONGEST = 200
 _HTTP: Mapping[int, str] = {404: "not-found", 405: "method", 413: "too-large", 415: "media-type", 400: "input"}
 
 
@@ -133,6 +134,12 @@ def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[b
     said = [item for item in error.extra if isinstance(item, dict)] if isinstance(error.extra, list) else []
     faults = tuple(value_fault(request, str(item.get("key", "")), str(item.get("message", ""))) for item in said)
     detail = _sentence(faults) if faults else error.detail
+    place = f"{request.method} {request.url.path[:_LONGEST]}"
+    if status is HTTPStatus.NOT_FOUND:
+        detail = f"{place}: there is no such path; all that there are stand in /v1/docs"
+    elif status is HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ", ".join(sorted((error.headers or {}).get("allow", "").split(", ")))
+        detail = f"{place}: this path does not take that method; use one of {allowed}"
     problem = Problem(TYPE + _HTTP.get(status, "input"), status.phrase, status, detail, faults=faults)
     return _answer(request, problem, error.headers or {})
 
