@@ -18,7 +18,7 @@ BPF_BUILD := src/triptych/drivers/ebpf/build.py
 PACKAGES_STAMP := build/packages.stamp
 VENV_STAMP := .venv/.complete
 
-.PHONY: help demo test test-fast try-kernel check format bench fuzz docs bpf proto lock install clean distclean
+.PHONY: help demo test test-fast try-kernel check format bench fuzz docs reference bpf proto lock install clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ fuzz: install ## the properties at length, 1,000,000 packet comparisons (root), 
 docs: $(VENV_STAMP) ## the documentation as a website in build/site
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet --site-dir build/site
 	@echo "docs: build/site/index.html"
+
+reference: install ## write the pages of the reference that are made from the code: settings, OpenAPI, tables
+	@PYTHONPATH=src $(PY) tools/write_reference.py
 
 bpf: $(BPF_OBJECT) ## compile the eBPF objects that changed
 

@@ -135,12 +135,13 @@ def test_reference_check_finds_faults(tmp_path: Path) -> None:
     ]
 
 
-def test_tutorial_shows_its_own_document() -> None:
-    """The document printed in the tutorial is the file that its commands use."""
+def test_tutorial_shows_its_own_documents() -> None:
+    """The documents printed in the tutorial are the files that its commands use."""
     shown = re.findall(
         r"```yaml\n(.*?)```", (ROOT / "docs/tutorial/first-network.md").read_text(encoding="utf-8"), re.DOTALL
     )
-    assert shown == [(ROOT / "docs/tutorial/first-network.yaml").read_text(encoding="utf-8")]
+    files = ("docs/tutorial/first-network.yaml", "docs/tutorial/second-tenant.yaml")
+    assert shown == [(ROOT / name).read_text(encoding="utf-8") for name in files]
 
 
 def test_site_shows_every_page() -> None:

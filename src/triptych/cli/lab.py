@@ -21,7 +21,9 @@ app = typer.Typer(
     help="Hosts and VMs of a document as network namespaces, with real data planes.", no_args_is_help=True
 )
 
-NameOption = Annotated[str, typer.Option("--name", "--lab", help="Which lab; labs run side by side.")]
+NameOption = Annotated[
+    str, typer.Option("--name", "--lab", envvar="TRIPTYCH_LAB", help="Which lab; labs run side by side.")
+]
 DEFAULT_LAB = "lab"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from triptych.lab import Lab
 
 LabOption = Annotated[str | None, typer.Option("--lab", help="The running lab to ask; needed when several run.")]
+_LAB_VARIABLE = "TRIPTYCH_LAB"
+"""Which lab is meant among several; unlike --lab it does not come before a controller that is configured."""
 FilesOption = Annotated[
     list[Path] | None, typer.Option("--file", "-f", help="Ask a document instead of a lab; may be repeated.")
 ]
@@ -180,6 +183,9 @@ def _only_lab() -> str:
     from triptych.lab import Lab
 
     names = [entry.name for entry in Lab.list()]
+    chosen = os.environ.get(_LAB_VARIABLE)
+    if chosen in names:
+        return chosen
     if len(names) == 1:
         return names[0]
     if not names:

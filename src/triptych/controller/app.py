@@ -224,7 +224,10 @@ class Controller:
     async def _bootstrap(self) -> None:
         """The first admin token, where there is none and a file for it is configured."""
         path = self.config.bootstrap_token
-        if path is None or self.tokens.tokens:
+        if self.tokens.tokens:
+            return
+        if path is None:
+            _log.warning("there is no token, so nobody can ask: set bootstrap_token to a new file, and start again")
             return
         issued = await first_token(self.store, path, time.time())
         self.tokens.known[issued.token.id] = issued.token

@@ -51,7 +51,7 @@ class ControllerConfig(msgspec.Struct, frozen=True, kw_only=True):
     )
     southbound: Annotated[str, Meta(description="ADDRESS:PORT where agents connect; empty: nowhere.")] = ""
     store: Annotated[str, Meta(description="sqlite:PATH, etcd://HOST:PORT,HOST:PORT or memory:.")] = (
-        "sqlite:/var/lib/triptych/controller.db"
+        "sqlite:/var/lib/triptych/controller/store.db"
     )
     tls: Tls | None = None
     southbound_tls: MutualTls | None = None

@@ -14,7 +14,19 @@ import pytest
 
 from tests.unit.agent.world import run
 from triptych.agent.local import LocalServer
-from triptych.client.local import Attach, Detach, Done, Listing, ListPorts, LocalAgent, ReadRows, Refused, Reply, Request, Status
+from triptych.client.local import (
+    Attach,
+    Detach,
+    Done,
+    Listing,
+    ListPorts,
+    LocalAgent,
+    ReadRows,
+    Refused,
+    Reply,
+    Request,
+    Status,
+)
 from triptych.client.local.messages import LONGEST
 from triptych.errors import EnvironmentError_, InputError
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from triptych.controller.app import Controller
 from triptych.controller.bootstrap import first_token
+from triptych.controller.config import ControllerConfig
 from triptych.controller.service.access import Role
 from triptych.controller.service.tokens import TokenBook
 from triptych.errors import InputError, OutcomeUnknownError, StoreError, StoreUnavailableError
@@ -84,3 +87,18 @@ async def test_the_file_stays_where_nobody_knows(tmp_path: Path, *, after: bool)
         assert len(book.tokens) == after
         if after:
             assert book.who(file.read_text().strip(), 1e12).role is Role.ADMIN
+
+
+@pytest.mark.parametrize("has_token", [False, True])
+async def test_a_controller_that_nobody_can_ask_says_so(tmp_path: Path, has_token: bool) -> None:
+    """Without a token, and without a file to put one into, a warning names the setting; with one there is none."""
+    store = MemoryStore()
+    if has_token:
+        await first_token(store, tmp_path / "token", 0.0)
+    config = ControllerConfig(listen="127.0.0.1:0", store="memory:", grace_seconds=0)
+    with capture_logs() as logs:
+        async with Controller(config, store):
+            pass
+    warnings = [line["event"] for line in logs if line["log_level"] == "warning"]
+    said = "there is no token, so nobody can ask: set bootstrap_token to a new file, and start again"
+    assert warnings == ([] if has_token else [said])

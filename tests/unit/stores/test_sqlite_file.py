@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -170,3 +171,17 @@ async def test_backup_of_nothing(tmp_path: Path) -> None:
         with pytest.raises((StoreUnavailableError, StoreFormatError)):
             backup(tmp_path / source, tmp_path / "copy.db")
     assert names(tmp_path) == ["other"]
+
+
+async def test_files_are_their_owners_alone(tmp_path: Path) -> None:
+    """The store, what SQLite keeps beside it and a backup have mode 0600, whatever the umask allows."""
+    before = os.umask(0)
+    try:
+        async with await SqliteStore.open(tmp_path / "s.db") as store:
+            await store.commit(Txn(puts=(Put(b"a", b"1"),)))
+            backup(tmp_path / "s.db", tmp_path / "copy.db")
+            modes = {name: oct((tmp_path / name).stat().st_mode & 0o777) for name in names(tmp_path)}
+    finally:
+        os.umask(before)
+    assert {"s.db", "s.db-wal", "copy.db"} <= modes.keys()
+    assert set(modes.values()) == {"0o600"}

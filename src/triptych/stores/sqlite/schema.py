@@ -6,6 +6,7 @@ import fcntl
 import os
 import secrets
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from triptych.errors import StoreFormatError, StoreLockedError, StoreUnavailableError
@@ -81,10 +82,15 @@ class FileLock:
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection in which transactions begin and end only where the code says so.
 
-    FULL makes each commit wait until the write-ahead log is on the disk (SQLite
+    A file that is not there yet becomes its owner's alone; what SQLite makes beside it gets
+    the same mode. FULL makes each commit wait until the write-ahead log is on the disk (SQLite
     documentation, PRAGMA synchronous): what is acknowledged survives a power cut.
     """
     mode = "ro" if read_only else "rwc"
+    if not read_only:
+        # What cannot be made, SQLite says in the words that callers expect.
+        with suppress(OSError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=10
     )

@@ -1,0 +1,27 @@
+"""The pages of the reference that are made from code are those that the code makes now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools.write_reference import FOLDER, pages
+from triptych.agent.config import SETTINGS as AGENT
+from triptych.controller.config import SETTINGS as CONTROLLER
+
+MADE = pages()
+
+
+@pytest.mark.parametrize("path", MADE, ids=lambda path: path.name)
+def test_a_committed_page_is_the_one_that_is_made(path: Path) -> None:
+    """`make reference` would change nothing."""
+    assert path.read_text(encoding="utf-8") == MADE[path]
+
+
+def test_every_setting_is_on_the_page() -> None:
+    """Each setting of both daemons stands there with its variable and its flag."""
+    text = (FOLDER / "settings.md").read_text(encoding="utf-8")
+    for settings in (AGENT, CONTROLLER):
+        for setting in settings.all:
+            assert f"| `{setting.variable(settings.prefix)}` | `{setting.flag}` |" in text
