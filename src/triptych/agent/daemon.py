@@ -138,8 +138,8 @@ class Agent:
 
     async def report(self) -> Report:
         """What the controller is told."""
-        status = await self._look()
         _, drops = await self._reconciler.counters()
+        status = await self._look()
         return Report(
             self._reconciler.totals.audits,
             self._reconciler.totals.drift,
@@ -150,8 +150,8 @@ class Agent:
 
     async def measure(self) -> Measured:
         """What the metrics are made of."""
-        status = await self._look()
         events, drops = await self._reconciler.counters()
+        status = await self._look()
         return Measured(status, self._reconciler.totals, events, drops, self._southbound.connected)
 
     async def _look(self) -> PlaneStatus:

@@ -37,6 +37,11 @@ def check_text(what: str, text: str, most: int = MAX_NAME) -> str:
     return text
 
 
+def fit_text(text: str, most: int = MAX_TEXT) -> str:
+    """What people wrote, or a kernel says, so that `check_text` takes it: cut, and `?` for what cannot be printed."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:most])
+
+
 def check_name(what: str, text: str) -> str:
     """The text, when it may stand on one side of the slash in TENANT/PORT."""
     if not text or "/" in text:

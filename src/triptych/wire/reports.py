@@ -17,6 +17,7 @@ from triptych.wire.limits import (
     check_range,
     check_size,
     check_text,
+    fit_text,
 )
 from triptych.wire.messages import Ack, Drops, Hello, PortPhase, PortState, Refused, Report, Resync, ScopeState
 from triptych.wire.rows import SCOPE_NUMBERS, read_scope
@@ -70,7 +71,7 @@ def _read_state(message: pb.ScopeState) -> ScopeState:
 def write_ack(ack: Ack) -> pb.Ack:
     """The message of an Ack."""
     refused = [
-        pb.Refusal(table=TABLE_NUMBERS[item.table], rows=item.rows, message=item.message[:MAX_TEXT])
+        pb.Refusal(table=TABLE_NUMBERS[item.table], rows=item.rows, message=fit_text(item.message))
         for item in ack.refused
     ]
     return pb.Ack(sequence=ack.sequence, refused=refused)
@@ -114,11 +115,11 @@ def write_report(report: Report) -> pb.Report:
                 name=item.name,
                 generation=item.generation,
                 phase=_PHASES[item.phase],
-                detail=item.detail[:MAX_TEXT],
+                detail=fit_text(item.detail),
             )
             for item in report.ports[:MAX_LIST]
         ],
-        errors=[error[:MAX_TEXT] for error in report.errors[:MAX_LIST]],
+        errors=[fit_text(error) for error in report.errors[:MAX_LIST]],
     )
 
 

@@ -70,7 +70,9 @@ def test_a_stranger_is_refused_with_the_owners_name(world: HostWorld) -> None:
                 ("acme/web-1", "lo", "port acme/web-1: is attached to interface tap1; detach it first"),
                 ("acme/web-3", "tap1", "port acme/web-3: interface tap1 is port acme/web-1's; detach that first"),
                 ("web-1", "tap1", "port 'web-1': is not TENANT/PORT; write it like acme/web-1"),
+                ("acme/web\x01", "tap1", "port 'acme/web\\x01': is not TENANT/PORT; write it like acme/web-1"),
                 ("acme/web-1", "a/b", "interface 'a/b': is not the name of an interface; give 1 to 15 letters"),
+                ("acme/web-1", "a\x01", "interface 'a\\x01': is not the name of an interface; give 1 to 15 letters"),
             ):
                 with pytest.raises(InputError) as refusal:
                     await world.ask(lambda agent, p=port, i=interface: agent.attach(p, i))  # type: ignore[misc]

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.agent.world import LARGE, LINKS, HostWorld, run
 from triptych.agent.daemon import Agent
 from triptych.errors import DataPlaneError, TableFullError
+from triptych.wire.messages import Report
 
 Fault = Callable[[HostWorld], None]
 
@@ -162,6 +163,24 @@ def test_an_audit_that_cannot_read_is_told(world: HostWorld) -> None:
             assert (await world.ask(lambda agent: agent.status())).errors == ["cannot read the tables"]
             await world.audit()
             assert (await world.ask(lambda agent: agent.status())).errors == []
+
+    run(story())
+
+
+def test_counters_that_cannot_be_read_are_told(world: HostWorld) -> None:
+    """Reports, metrics and the status go on without them, and say so until they can be read."""
+
+    async def story() -> None:
+        async with world.agent() as agent:
+            await world.controller.programmed(1)
+            why = "cannot read the counters"
+            world.kernel.fail_next("events", DataPlaneError(why))
+            assert await agent.report() == Report(1, ports=(await agent.report()).ports, errors=(why,))
+            assert (await agent.report()).errors == ()
+            world.kernel.fail_next("events", DataPlaneError(why))
+            measured = await agent.measure()
+            assert (measured.events, measured.drops, measured.status.errors) == ({}, (), (why,))
+            assert (await world.ask(lambda client: client.status())).errors == [why]
 
     run(story())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from triptych.core.tables import LAYOUT_VERSION
@@ -21,8 +21,8 @@ from triptych.wire.convert import (
     encode_update,
 )
 from triptych.wire.generated import southbound_pb2 as pb
-from triptych.wire.limits import MAX_MESSAGE
-from triptych.wire.messages import Batch, FromAgent, ScopeUpdate
+from triptych.wire.limits import MAX_MESSAGE, MAX_TEXT
+from triptych.wire.messages import Ack, Batch, FromAgent, PortPhase, PortState, Refused, Report, ScopeUpdate
 
 
 @given(batches())
@@ -35,6 +35,21 @@ def test_a_batch_comes_back(batch: Batch) -> None:
 def test_what_an_agent_says_comes_back(message: FromAgent) -> None:
     """Any message of an agent is the same on the other side."""
     assert decode_from_agent(encode_from_agent(message)) == message
+
+
+@given(st.text(max_size=MAX_TEXT + 20))
+@example("interface tri-\x01 does not exist")
+@example("two\nlines" * 200)
+@example("\udc80 is half a letter")
+def test_what_cannot_be_printed_is_told_all_the_same(text: str) -> None:
+    """Whatever is in a detail, an error or a refusal, the controller takes the message and reads what can be read."""
+    told = "".join(letter if letter.isprintable() else "?" for letter in text[:MAX_TEXT])
+    report = Report(ports=(PortState("a/b", 1, PortPhase.GONE, text),), errors=(text,))
+    assert decode_from_agent(encode_from_agent(report)) == Report(
+        ports=(PortState("a/b", 1, PortPhase.GONE, told),), errors=(told,)
+    )
+    refused = Ack(1, (Refused("routes", 1, text),))
+    assert decode_from_agent(encode_from_agent(refused)) == Ack(1, (Refused("routes", 1, told),))
 
 
 @given(st.integers(0, len(DECODERS) - 1), st.binary(max_size=200))

@@ -20,7 +20,7 @@ from triptych.errors import ClaimRefusedError, ControllerUnavailableError, Input
 
 _PORT = re.compile(r"[^/\s]{1,255}/[^/\s]{1,255}\Z")
 _INTERFACE = re.compile(r"(?!\.{1,2}\Z)[^/:\s]{1,15}\Z")
-"""What the kernel takes for the name of an interface (dev_valid_name)."""
+"""What the kernel takes for the name of an interface (dev_valid_name), and more: one that prints is asked for."""
 
 
 class Attachments:
@@ -127,7 +127,7 @@ class Attachments:
 
 def _checked(request: Attach) -> tuple[str, str]:
     _check_port(request.port)
-    if not _INTERFACE.match(request.interface):
+    if not (_INTERFACE.match(request.interface) and request.interface.isprintable()):
         raise InputError(f"interface {request.interface!r}: is not the name of an interface; give 1 to 15 letters")
     if not 0 <= request.wait <= LONGEST_WAIT:
         raise InputError(f"wait {request.wait}: is not between 0 and {LONGEST_WAIT:.0f} seconds")
@@ -135,7 +135,7 @@ def _checked(request: Attach) -> tuple[str, str]:
 
 
 def _check_port(name: str) -> None:
-    if not _PORT.match(name):
+    if not (_PORT.match(name) and name.isprintable()):
         raise InputError(f"port {name!r}: is not TENANT/PORT; write it like acme/web-1")
 
 

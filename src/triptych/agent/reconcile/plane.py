@@ -205,8 +205,12 @@ class Plane:
         )
 
     def counters(self) -> tuple[Mapping[Event, int], tuple[DropCount, ...]]:
-        """Events and drops since the data plane was created."""
-        return self._driver.events(), tuple(self._driver.drops())
+        """Events and drops since the data plane was created; none while they cannot be read, which the status says."""
+        events: Mapping[Event, int] = {}
+        drops: tuple[DropCount, ...] = ()
+        with self._noted("counters"):
+            events, drops = self._driver.events(), tuple(self._driver.drops())
+        return events, drops
 
     def load(self) -> TableSet:
         """The rows that are in the data plane now."""

@@ -134,11 +134,13 @@ class EbpfDriver:
 
     def events(self) -> Mapping[Event, int]:
         """See Driver."""
-        return self._opened.plane.events()
+        with named("cannot read the counters"):
+            return self._opened.plane.events()
 
     def drops(self) -> Sequence[DropCount]:
         """See Driver."""
-        return self._opened.plane.drops()
+        with named("cannot read the counters"):
+            return self._opened.plane.drops()
 
     def test_run(self, where: str | Entry, frame: bytes, gso_size: int = 0) -> TestRun:
         """Run a frame through the pinned programs; see PinnedPlane.test_run."""

@@ -97,6 +97,7 @@ class FakeDriver:
 
     def events(self) -> Mapping[Event, int]:
         """See Driver."""
+        self._enter("events")
         return dict.fromkeys(Event, 0)
 
     def drops(self) -> Sequence[DropCount]:
