@@ -78,12 +78,13 @@ def _control(run: Run, progress: Progress) -> Run:
     quick, names = run.options.quick, list(run.options.scenarios)
     wants_ping = not names or control.PING in names
     settings = control.chosen(control.QUICK if quick else control.FULL, names)
-    scales = control.measure(settings, progress)
+    scales, failures = control.measure(settings, progress)
+    run = replace(run, control=scales, notes=(*run.notes, *failures))
     if not wants_ping:
-        return replace(run, control=scales)
+        return run
     if os.geteuid() != 0:
-        return replace(run, control=scales, notes=(*run.notes, NO_PING))
-    return replace(run, control=scales, pings=ping.measure(ping.QUICK_PORTS if quick else ping.PORTS, progress))
+        return replace(run, notes=(*run.notes, NO_PING))
+    return replace(run, pings=ping.measure(ping.QUICK_PORTS if quick else ping.PORTS, progress))
 
 
 def _all(run: Run, progress: Progress) -> Run:

@@ -7,6 +7,8 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -121,27 +123,32 @@ def test_progress_is_told(told: str) -> None:
     assert all(re.match(r" *[0-9]+\.[0-9] s  ", line) for line in lines)
 
 
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder for temporary files with a short name: the path of a unix socket has at most 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="tri-") as path:
+        yield Path(path)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_leaves_nothing(number: signal.Signals, temporary: Path, tmp_path: Path) -> None:
     """SIGTERM or SIGINT in the middle ends controller and agents, removes the folder, and is told by the exit code."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
     argv = [sys.executable, "-m", "triptych.bench", "control", "--quick", "--no-plots", "--scenario", QUICK[0].name]
     with subprocess.Popen(
         [*argv, "--output-dir", str(tmp_path / "kept")],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "TMPDIR": str(folder)},
+        env={**os.environ, "TMPDIR": str(temporary)},
     ) as bench:
         assert bench.stderr is not None
         for line in bench.stderr:
             if "one by one" in line:
                 break
         started = children(bench.pid)
-        assert (len(started), len(list(folder.iterdir()))) == (3, 1)
+        assert (len(started), len(list(temporary.iterdir()))) == (3, 1)
         bench.send_signal(number)
         assert bench.wait(60) == 128 + number
     assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
-    assert list(folder.iterdir()) == []
+    assert list(temporary.iterdir()) == []
     assert not (tmp_path / "kept").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from triptych.bench.control import measure as measuring
 from triptych.bench.control import network
 from triptych.bench.control.figures import (
     Add,
@@ -26,7 +27,7 @@ from triptych.core.compile import Compiler, Scope
 from triptych.core.compile.scopes import ScopeKind
 from triptych.core.model import Document, parse, resolve
 from triptych.core.tables import LOCATIONS, Delta, Location, TableSet
-from triptych.errors import InputError
+from triptych.errors import ControllerUnavailableError, InputError
 from triptych.wire.digest import digest_bytes, digest_set
 from triptych.wire.messages import ScopeState
 
@@ -126,6 +127,21 @@ def test_what_is_measured_is_chosen_by_name() -> None:
     assert len({setting.name for setting in FULL}) == len(FULL)
     with pytest.raises(InputError, match=r"nothing named 'far'; choose among 1000-few, .*, first-ping$"):
         chosen(FULL, ["far"])
+
+
+def test_a_network_that_fails_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be measured is told with its reason, and the networks after it are measured."""
+
+    def measured(setting: Setting, *_: object) -> Scale:
+        if setting is QUICK[0]:
+            raise ControllerUnavailableError("2 agents were late")
+        return scale(setting, 1.0, 1.0)
+
+    monkeypatch.setattr(measuring, "_measured", measured)
+    told: list[str] = []
+    found = measuring.measure(QUICK, told.append)
+    assert [one.setting for one in found.scales] == [QUICK[1]]
+    assert list(found.failures) == told == ["200 ports, 12 agents: not measured: 2 agents were late"]
 
 
 def test_light_agents_share_what_they_verify() -> None:

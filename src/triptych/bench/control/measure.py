@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from triptych.bench.control import network
 from triptych.bench.control.figures import Add, Adds, Bulk, Checked, FirstSync, Restart, Scale, Setting
@@ -26,7 +27,7 @@ from triptych.client.rest.call import Answer, Call
 from triptych.client.rest.http import Client
 from triptych.client.rest.server import Server
 from triptych.core.model import Key, Kind
-from triptych.errors import ControllerUnavailableError, InputError
+from triptych.errors import ControllerUnavailableError, InputError, TriptychError
 
 Progress = Callable[[str], None]
 
@@ -47,7 +48,8 @@ PING = "first-ping"
 """The name of what `control.ping` measures."""
 
 _WARM_UP = 3
-_PATIENCE = 300.0
+_PATIENCE = 600.0
+"""Seconds for any one step: what takes longer is told as not measured."""
 
 
 def chosen(settings: Sequence[Setting], names: Sequence[str]) -> tuple[Setting, ...]:
@@ -61,11 +63,28 @@ def chosen(settings: Sequence[Setting], names: Sequence[str]) -> tuple[Setting, 
     return tuple(known[name] for name in names if name != PING) if names else tuple(settings)
 
 
-def measure(settings: Sequence[Setting], progress: Progress) -> tuple[Scale, ...]:
-    """Everything, each network with a controller and a store of its own in a folder that is removed."""
+class Measured(NamedTuple):
+    """What was measured, and in words what was not, and why."""
+
+    scales: tuple[Scale, ...]
+    failures: tuple[str, ...]
+
+
+def measure(settings: Sequence[Setting], progress: Progress) -> Measured:
+    """Everything, each network with a controller and a store of its own in a folder that is removed.
+
+    A network that cannot be measured, or not in time, does not cost the figures of the others.
+    """
+    scales, failures = [], []
     with tempfile.TemporaryDirectory(prefix="tri-bench-") as path:
         authority = Authority(Path(path) / "pki")
-        return tuple(_measured(setting, Path(path), authority, progress) for setting in settings)
+        for setting in settings:
+            try:
+                scales.append(_measured(setting, Path(path), authority, progress))
+            except TriptychError as error:
+                failures.append(f"{setting.title}: not measured: {error}")
+                progress(failures[-1])
+    return Measured(tuple(scales), tuple(failures))
 
 
 def _measured(setting: Setting, path: Path, authority: Authority, progress: Progress) -> Scale:
