@@ -22,7 +22,8 @@ _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
 _ADDRESS = re.compile(r"[a-z]+://|--(?:extra-)?index|--find-links|^-[ief] |^\s*/|@ ", re.MULTILINE)
 _SHARED_PACKAGES = frozenset(
     "ca-certificates clang ethtool gcc git iperf3 iproute2 iputils-arping iputils-ping kmod libbpf-dev libc6-dev "
-    "linux-libc-dev llvm make nftables openvswitch-switch python3 python3-venv sockperf tcpdump traceroute".split()
+    "linux-libc-dev llvm make nftables openvswitch-switch python3 python3-venv sockperf systemd tcpdump "
+    "traceroute".split()
 )
 
 
