@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import msgspec
+
 from triptych.core.addresses import IP, NO_IP, IPNetwork, Mac, from_ip16, network_from_bits, prefix_bits, to_ip16
 from triptych.core.local import HostConfig, PortFacts
 from triptych.errors import WireError
 from triptych.wire.generated import southbound_pb2 as pb
-from triptych.wire.limits import MAX_NAME, MAX_U32, MAX_VNI, check_range, check_size, check_text, cut
+from triptych.wire.limits import MAX_NAME, MAX_U32, MAX_VNI, PART_BYTES, check_range, check_size, check_text, cut
 from triptych.wire.messages import FactsUpdate
 
 _PORT_NAME = 2 * MAX_NAME + 1
+_FRAME = 8
+"""Bytes that protobuf puts around a field, and of a number, at most."""
 
 
 def write_facts(facts: FactsUpdate) -> pb.HostFacts:
@@ -32,6 +38,33 @@ def write_facts(facts: FactsUpdate) -> pb.HostFacts:
             )
         )
     return message
+
+
+def split_facts(facts: FactsUpdate, most: int = PART_BYTES) -> Iterator[FactsUpdate]:
+    """The same change in parts of about so many bytes, or of one port; merged in their order they are the whole."""
+    part = msgspec.structs.replace(facts, ports=(), ports_gone=())
+    ports: list[PortFacts] = []
+    gone: list[str] = []
+    room = most
+    items: tuple[PortFacts | str, ...] = (*facts.ports, *facts.ports_gone)
+    for item in items:
+        size = _size(item)
+        if size > room and (ports or gone):
+            yield msgspec.structs.replace(part, ports=tuple(ports), ports_gone=tuple(gone))
+            part, ports, gone, room = FactsUpdate(), [], [], most
+        if isinstance(item, str):
+            gone.append(item)
+        else:
+            ports.append(item)
+        room -= size
+    yield msgspec.structs.replace(part, ports=tuple(ports), ports_gone=tuple(gone))
+
+
+def _size(item: PortFacts | str) -> int:
+    """Bytes of a port in a message, at most."""
+    if isinstance(item, str):
+        return len(item.encode()) + _FRAME
+    return len(item.name.encode()) + 16 * len(item.ips) + (16 + _FRAME) * len(item.allowed) + 6 * _FRAME
 
 
 def read_facts(message: pb.HostFacts) -> FactsUpdate:

@@ -48,6 +48,7 @@ class Collector:
         self._held = held
         self._sequence = 0
         self._updates: list[ScopeUpdate] = []
+        self._told: HostFacts | None = None
 
     def take(self, batch: Batch) -> Round | None:
         """A batch came; the round that it ends, or None when more follows."""
@@ -55,12 +56,13 @@ class Collector:
         if batch.sequence != self._sequence:
             raise WireError(f"batch {batch.sequence} came where batch {self._sequence} was due")
         self._updates += batch.updates
+        if batch.facts is not None:
+            self._told = merge_facts(self._told or self.facts or HostFacts(), batch.facts)
         if batch.more:
             return None
         updates, self._updates = assemble(self._updates), []
-        facts = None
-        if batch.facts is not None:
-            facts = self.facts = merge_facts(self.facts or HostFacts(), batch.facts)
+        facts, self._told = self._told, None
+        self.facts = facts or self.facts
         return Round(self._held, batch, updates, facts, not self.complete)
 
 

@@ -19,6 +19,7 @@ from triptych.core.compile.lookup import Id
 from triptych.errors import WireError
 from triptych.wire.convert import encode_batch
 from triptych.wire.digest import read_digest
+from triptych.wire.facts import split_facts
 from triptych.wire.limits import BATCH_BYTES
 from triptych.wire.messages import Ack, FactsUpdate, FromAgent, Hello, Refused, Report, Resync
 
@@ -197,13 +198,16 @@ class Session:
         facts = self._desk.facts(self.host, news) if news.has_facts else None
         updates = self._updates(news)
         start = self._sequence
-        batches = list(_packed(updates))
+        batches, parts = list(_packed(updates)), list(split_facts(facts)) if facts is not None else []
+        batches += [()] * (len(parts) - len(batches))
         self._sequence += len(batches)
         # What was left for a later round is not programmed with this one.
         self._under_way.append(_Round(self._sequence, 0 if self.news.scopes else revision))
         for number, batch in enumerate(batches, start=1):
             more = number < len(batches)
-            message = encode_batch(start + number, revision, self._desk.bundle(batch), None if more else facts, more)
+            # The parts of the facts go with the last batches; nearly always there is one.
+            part = parts[number - 1 - len(batches)] if number > len(batches) - len(parts) else None
+            message = encode_batch(start + number, revision, self._desk.bundle(batch), part, more)
             self._desk.sent(message)
             yield message
 
