@@ -141,6 +141,33 @@ def test_new_ports_taken_in_together_make_what_they_make_one_by_one(walk: list[l
         assert by_host == {(port.host, name) for name, port in newcomers.ports.items() if port.host is not None}
 
 
+@given(st.lists(st.lists(CHANGES, max_size=12), max_size=8))
+def test_a_copy_takes_changes_in_as_the_compiler_would_that_it_was_made_of(walk: list[list[Change]]) -> None:
+    """What is tried in a copy moves nothing in the original, and both come to the same rows, deltas and indexes."""
+    original = Compiler()
+    for batch in walk:
+        before = original.rows, repr(_plain(_indexes(original)))
+        twin = original.copy()
+        delta = twin.apply(batch)
+        assert (original.rows, repr(_plain(_indexes(original)))) == before
+        assert original.apply(batch) == delta
+        assert (twin.rows, twin.former, twin.replaced) == (original.rows, original.former, original.replaced)
+        assert _plain(_indexes(twin)) == _plain(_indexes(original))
+
+
+def _indexes(compiler: Compiler) -> dict[str, object]:
+    return {name: index for name, index in vars(compiler.declared).items() if not name.startswith("_")}
+
+
+def _plain(indexes: dict[str, object]) -> dict[str, object]:
+    """Subnets and hops by what is in them."""
+    for name, inner in (("subnets", "_owners"), ("hops", "_routes")):
+        held = indexes[name]
+        assert isinstance(held, dict)
+        indexes[name] = {router: getattr(index, inner) for router, index in held.items()}
+    return indexes
+
+
 @given(st.lists(OBJECTS, max_size=25), st.randoms(use_true_random=False))
 def test_the_order_of_declaration_does_not_matter(objects: list[Object], random: Random) -> None:
     """A document in another order gives the same rows."""

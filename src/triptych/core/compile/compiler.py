@@ -83,6 +83,14 @@ class Compiler:
         """Of the last `apply` (at first: of the full compile)."""
         self._make(producers(self._declared))
 
+    def copy(self) -> Compiler:
+        """An independent one of the same network, made without compiling: objects and rows are shared."""
+        twin = Compiler()
+        twin._rules = self._rules
+        twin._declared = self._declared.copy()
+        twin._ledger = self._ledger.copy()
+        return twin
+
     @property
     def declared(self) -> Declared:
         """What is declared now; to be read, never changed."""

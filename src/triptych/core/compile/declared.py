@@ -27,6 +27,19 @@ Group = dict[_K, dict[_V, None]]
 """Members of each group; a dict and not a set, so that every walk has one order."""
 
 
+_GROUPS = (
+    "ports_of_segment",
+    "ports_of_host",
+    "gateways_of_segment",
+    "gateways_of_host",
+    "segments_of_router",
+    "routes_of_router",
+    "members",
+    "segments_of_host",
+)
+"""The indexes of `Declared` that are dictionaries of dictionaries."""
+
+
 def _join(group: Group[_K, _V], name: _K, member: _V) -> None:
     members = group.get(name)
     if members is None:
@@ -71,6 +84,17 @@ class Declared:
         self.hops: dict[Id, Hops] = {}
         for item in objects:
             self.put(item)
+
+    def copy(self) -> Declared:
+        """An independent one of the same objects: the cost is that of copying dictionaries."""
+        twin = Declared()
+        for kind, items in self._of_kind.items():
+            twin._of_kind[kind].update(items)
+        for name in _GROUPS:
+            setattr(twin, name, {group: dict(members) for group, members in getattr(self, name).items()})
+        twin.subnets = {router: subnets.copy() for router, subnets in self.subnets.items()}
+        twin.hops = {router: hops.copy() for router, hops in self.hops.items()}
+        return twin
 
     def get(self, key: Key) -> Object | None:
         """The object of that identity, or None."""

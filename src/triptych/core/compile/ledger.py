@@ -33,6 +33,15 @@ class Ledger:
         self.replaced: dict[str, Rows] = {}
         """What the last `settle` wrote over: the former values of the rows that its delta puts."""
 
+    def copy(self) -> Ledger:
+        """An independent one with the same rows."""
+        twin = Ledger()
+        twin._scopes = {scope: rows.copy() for scope, rows in self._scopes.items()}
+        twin._made = dict(self._made)
+        twin._makers = {table: dict(makers) for table, makers in self._makers.items()}
+        twin._rivals = {place: dict(rivals) for place, rivals in self._rivals.items()}
+        return twin
+
     @property
     def scopes(self) -> Mapping[Scope, TableSet]:
         """Rows by scope; scopes without rows are left out."""

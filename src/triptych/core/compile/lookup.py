@@ -32,6 +32,15 @@ class Subnets:
     def __bool__(self) -> bool:
         return bool(self._owners)
 
+    def copy(self) -> Subnets:
+        """An independent index of the same."""
+        twin = Subnets()
+        twin._owners = {
+            length: {network: dict(owners) for network, owners in networks.items()}
+            for length, networks in self._owners.items()
+        }
+        return twin
+
     @staticmethod
     def _place(cidr: IPNetwork) -> tuple[tuple[int, int], int]:
         shift = 128 - prefix_bits(cidr)
@@ -77,6 +86,13 @@ class Hops:
 
     def __bool__(self) -> bool:
         return bool(self._routes)
+
+    def copy(self) -> Hops:
+        """An independent index of the same."""
+        twin = Hops()
+        twin._routes = {number: dict(routes) for number, routes in self._routes.items()}
+        twin._order = None if self._order is None else self._order[:]
+        return twin
 
     def add(self, hop: IP, route: Id) -> None:
         """`route` has the next hop `hop`."""
