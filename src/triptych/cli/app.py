@@ -58,7 +58,8 @@ def bench(context: typer.Context) -> None:
     """Measure this machine, one workload side by side with its yardsticks, with a report."""
     from triptych.bench.commands import app as workloads
 
-    raise typer.Exit(workloads(args=context.args, prog_name="triptych bench", standalone_mode=False) or 0)
+    with usage.unwinding():
+        raise typer.Exit(workloads(args=context.args, prog_name="triptych bench", standalone_mode=False) or 0)
 
 
 def _version(wanted: bool) -> None:
@@ -86,7 +87,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except TriptychError as error:
         say(f"triptych: {error}")
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, usage.UsageError) else 1)
     except BrokenPipeError:
         sys.exit(1)
     except KeyboardInterrupt:

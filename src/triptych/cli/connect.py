@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from triptych.cli.usage import UsageError
 from triptych.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,7 +43,12 @@ def configured(server: str | None = None, token_file: Path | None = None, ca: Pa
 
     flags = Given(server, None, _text(token_file), _text(ca))
     _refuse_stale(flags.token_file or os.environ.get("TRIPTYCH_TOKEN_FILE", ""))
-    return choose(flags, from_environment(), from_file(config_path()))
+    try:
+        return choose(flags, from_environment(), from_file(config_path()))
+    except InputError as error:
+        if server is not None and str(error).startswith(f"server {server!r}"):
+            raise UsageError(str(error)) from None
+        raise
 
 
 def controller(server: str | None = None, token_file: Path | None = None, ca: Path | None = None) -> Client:

@@ -66,8 +66,9 @@ def ports(socket: SocketOption = None, output: OutputOption = Format.TABLE) -> N
 @settings.flags(AGENT)
 def agent(given: settings.Given, check: bool, output: Format) -> None:
     """Be this host's agent: keep its data plane as the controllers say, until a signal ends it."""
+    found = AGENT.read(*given)
     if check:
-        settings.show(AGENT.read(*given), output)
+        settings.show(found, output)
         return
     from triptych.agent.app import main
 

@@ -10,7 +10,7 @@ import typer
 from triptych.cli.connect import CaOption, ServerOption, TokenOption, WaitOption, controller
 from triptych.cli.kinds import in_order, key_of, kind_of, kind_words, typed
 from triptych.cli.output import Format, OutputOption, console, counted, print_data, rich_table, say
-from triptych.core.model import Kind
+from triptych.core.model import Key, Kind
 from triptych.core.model.shape import SHAPES
 from triptych.errors import DocumentError
 
@@ -52,6 +52,8 @@ def plan(
 
     files = Files(file)
     with controller(server, token_file, ca) as client:
+        if host is not None and Key(Kind.HOST, "", host) not in files.declared:
+            client.send(api.get(Key(Kind.HOST, "", host)))
         planned = _ask(client, api.plan(files.data, host=host, rows=rows), files)
     if output is Format.TABLE:
         console.print(picture(planned, host))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from triptych.cli.usage import UsageError
 from triptych.core.model import Key, Kind
-from triptych.errors import InputError
 
 if TYPE_CHECKING:
     from triptych.client.rest.messages import ObjectChange
@@ -34,21 +34,21 @@ def kind_words(incomplete: str = "") -> list[str]:
 
 
 def key_of(kind: Kind, name: str) -> Key:
-    """The identity that a typed name means; InputError with the form that it should have."""
+    """The identity that a typed name means; UsageError with the form that it should have."""
     if kind in _FLEET:
         if name and "/" not in name:
             return Key(kind, "", name)
-        raise InputError(f"{kind.singular} {name!r}: not a name; write for example {kind.value[0]}1")
+        raise UsageError(f"{kind.singular} {name!r}: not a name; write for example {kind.value[0]}1")
     parts = name.split("/", 2 if kind is Kind.ROUTE else 1)
     if kind is Kind.ROUTE:
         if len(parts) == 3 and all(parts):
             return Key(kind, parts[0], f"{parts[1]} {_prefix(name, parts[2])}")
-        raise InputError(
+        raise UsageError(
             f"route {name!r}: not of the form TENANT/ROUTER/PREFIX; write for example acme/core/10.9.0.0/16"
         )
     if len(parts) == 2 and all(parts) and "/" not in parts[1]:
         return Key(kind, *parts)
-    raise InputError(f"{kind.singular} {name!r}: not of the form TENANT/NAME; write for example acme/web-1")
+    raise UsageError(f"{kind.singular} {name!r}: not of the form TENANT/NAME; write for example acme/web-1")
 
 
 def typed(kind: str, tenant: str, name: str) -> str:
@@ -67,6 +67,6 @@ def _prefix(name: str, text: str) -> str:
     try:
         return str(ip_network(text))
     except ValueError as error:
-        raise InputError(
+        raise UsageError(
             f"route {name!r}: {text!r} is no prefix ({error}); write for example acme/core/10.9.0.0/16"
         ) from None

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from triptych.cli.check import summary
 from triptych.cli.connect import LAB_VARIABLES
 from triptych.cli.output import Format, OutputOption, print_rows, say, stderr
+from triptych.cli.usage import UsageError
 from triptych.documents import load_network
 from triptych.errors import CommandError, InputError
 
@@ -121,7 +122,7 @@ def execute(
     if command and command[0] == "--":
         command = command[1:]
     if not command:
-        raise InputError(f"{target}: no command to run; write for example: triptych lab exec acme/web-1 -- ip addr")
+        raise UsageError(f"{target}: no command to run; write for example: triptych lab exec acme/web-1 -- ip addr")
     try:
         code = Lab.open(name).exec(target, command)
     except CommandError as error:

@@ -32,7 +32,9 @@ class Files:
     def __init__(self, paths: Iterable[Path]) -> None:
         self._documents = read_documents([_source(path) for path in paths])
         found = Faults()
-        read(self._documents, found)
+        declarations = read(self._documents, found)
+        self.declared = frozenset(item.key for kind in Kind for item in declarations.of(kind))
+        """What is declared, by its identity; whatever is wrong with it."""
         self.faults = found.all()
         """What is wrong whatever is declared elsewhere; a key that is given twice is not in `data` any more."""
         self._origins: dict[str, Origin] = {}

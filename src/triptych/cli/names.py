@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
+from triptych.cli.usage import UsageError
 from triptych.core.model import Key, Kind, Network, Port
-from triptych.errors import InputError, NotFoundError
+from triptych.errors import NotFoundError
 
 
 def split(text: str, noun: str) -> tuple[str, str]:
-    """The two halves of `tenant/name`; InputError when there is no single slash."""
+    """The two halves of `tenant/name`; UsageError when there is no single slash."""
     tenant, slash, name = text.partition("/")
     if not slash or not tenant or not name or "/" in name:
-        raise InputError(f"{noun} {text!r}: not of the form TENANT/{noun.upper()}; write for example acme/web-1")
+        raise UsageError(f"{noun} {text!r}: not of the form TENANT/{noun.upper()}; write for example acme/web-1")
     return tenant, name
 
 

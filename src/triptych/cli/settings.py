@@ -12,8 +12,10 @@ import msgspec
 import typer
 
 from triptych.cli.output import Format, OutputOption, cell, print_rows, say
+from triptych.cli.usage import UsageError
 from triptych.daemon.declared import Setting
 from triptych.daemon.settings import Resolved, Settings
+from triptych.errors import InputError
 
 
 class Given(NamedTuple):
@@ -42,7 +44,11 @@ def flags(settings: Settings[Any]) -> Callable[[Command], Callable[..., None]]:
                 for key, value in texts.items()
                 if value is not None
             }
-            run(Given(path, os.environ, said), check, output)
+            try:
+                run(Given(path, os.environ, said), check, output)
+            except InputError as error:
+                # A message begins with its source; one that was typed is wrong usage.
+                raise UsageError(str(error)) if str(error).startswith("--") else error from None
 
         parameters = list(_parameters(settings))
         command.__doc__ = (

@@ -9,6 +9,7 @@ import typer
 
 from triptych.cli.connect import CaOption, ServerOption, TokenOption, controller
 from triptych.cli.output import Format, OutputOption, counted, print_data, print_rows, say
+from triptych.core.model import Key, Kind
 
 app = typer.Typer(help="Tokens of users: who may ask the controller, and for what.", no_args_is_help=True)
 
@@ -44,6 +45,9 @@ def create(
 
     wanted = NewToken(name, role.value, tenant or None, None if days is None else days * _DAY)
     with controller(server, token_file, ca) as client:
+        for owner in tenant or ():
+            # A misspelt tenant would be a token for nothing.
+            client.send(api.get(Key(Kind.TENANT, "", owner)))
         issued = client.send(api.create_token(wanted))
     if output is not Format.TABLE:
         print_data(issued, output)

@@ -10,8 +10,10 @@ from rich.text import Text
 from rich.tree import Tree
 
 from triptych.cli.connect import CaOption, ServerOption, TokenOption
+from triptych.cli.names import split
 from triptych.cli.output import Format, OutputOption, console, print_data
 from triptych.cli.source import FilesOption, LabOption, source
+from triptych.cli.usage import UsageError
 from triptych.core.forward import Protocol, Trace, TraceLookup, TraceStep
 
 _GOOD = {"delivered", "answered", "flooded"}
@@ -32,6 +34,9 @@ def trace(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Say where a packet would go and why: every lookup and row, the rewrites, the verdict. Sends nothing."""
+    split(port, "port")
+    if dport is not None and proto not in (Protocol.TCP, Protocol.UDP):
+        raise UsageError(f"--dport {dport}: {proto.value} has no ports; give --proto tcp or --proto udp too")
     where = source(lab, file, server, token_file, ca, of_host=live)
     result = where.trace(port, destination, protocol=proto, dport=dport, ttl=ttl, live=live)
     if output is Format.TABLE:

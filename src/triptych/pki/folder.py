@@ -164,6 +164,7 @@ class PkiFolder:
 
     def list(self) -> list[Entry]:
         """Every certificate that was issued, by subject and end."""
+        self._need_authority()
         read_certificate(self.authority_path)
         entries = [self._entry(read_certificate(path)) for path in (self.path / "issued").glob("*.crt")]
         return sorted(entries, key=lambda entry: (entry.subject.role, entry.subject.name, entry.ends, entry.serial))
@@ -197,9 +198,15 @@ class PkiFolder:
             state = State.EXPIRING
         return Entry(certificates.subject_of(certificate), serial, begins, ends, state, reason)
 
-    def _authority(self) -> Authority:
+    def _need_authority(self) -> None:
         if not self.authority_path.exists():
-            raise NotFoundError(f"{self.path}: holds no authority; make one: triptych pki init --dir {self.path}")
+            raise NotFoundError(
+                f"{self.path}: holds no authority; name its folder with --dir,"
+                f" or make one: triptych pki init --dir {self.path}"
+            )
+
+    def _authority(self) -> Authority:
+        self._need_authority()
         certificate, key = (
             read_certificate(self.authority_path),
             read_key(self.path / "ca.key", self._passphrase),

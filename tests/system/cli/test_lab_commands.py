@@ -105,3 +105,22 @@ def test_the_demo_holds_and_leaves_nothing() -> None:
     assert "✗" not in done.stdout
     assert done.stdout.count("✓") >= 15
     assert {name for name in set(Path("/run/netns").iterdir()) - before if "demo" in name.name} == set()
+
+
+def test_a_demo_that_is_told_to_end_leaves_nothing() -> None:
+    """SIGTERM in the middle of the demo ends it with 143, and its lab, namespaces and daemons are gone."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "triptych", "demo"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    try:
+        seen = next(line for line in process.stdout if "pings" in line)
+        assert any(str(process.pid) in path.name for path in Path("/run/netns").iterdir()), seen
+        process.terminate()
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 143
+    assert [path.name for path in Path("/run/netns").iterdir() if str(process.pid) in path.name] == []
+    assert f"demo-{process.pid}" not in triptych("lab", "list", "-o", "json").stdout

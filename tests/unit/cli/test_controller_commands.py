@@ -128,7 +128,7 @@ def test_get_finds_by_name_and_by_filter(triptych: Commands) -> None:
     assert [item["name"] for item in found["ports"]] == ["web-1"]
     assert json.loads(triptych("get", "l2-gateway", "-o", "json").stdout) == {"l2_gateways": []}
     table = triptych("get", "ports", "--segment", "db", "--tenant", "globex").stdout.splitlines()
-    assert table[0].rstrip() == "1 ports"
+    assert table[0].rstrip() == "1 port"
     assert table[2].split()[:4] == ["globex", "db-1", "db", "h2"]
 
 
@@ -261,10 +261,10 @@ def test_a_revoked_certificate_is_known_to_the_controller(triptych: Commands, tm
     [
         (("get", "ports"), {"TRIPTYCH_SERVER": ""}, "no controller is configured: give --server URL"),
         (("get", "ports", "--server", "http://127.0.0.1:1"), {}, "127.0.0.1:1: Connection refused; is it running"),
-        (("get", "ports", "--server", "http://192.0.2.1"), {}, "only loopback is spoken to without TLS"),
+        (("get", "ports"), {"TRIPTYCH_SERVER": "http://192.0.2.1"}, "only loopback is spoken to without TLS"),
         (("get", "ports"), {"TRIPTYCH_TOKEN_FILE": "", "TRIPTYCH_TOKEN": "x.y"}, "the token is not valid"),
-        (("get", "ports", "acme"), {}, "port 'acme': not of the form TENANT/NAME"),
-        (("get", "route", "acme/core"), {}, "not of the form TENANT/ROUTER/PREFIX"),
+        (("plan", "-f", str(EXAMPLE), "--host", "h9"), {}, "host h9: is not declared"),
+        (("token", "create", "x", "--tenant", "none"), {}, "tenant none: is not declared"),
         (("get", "port", "acme/none"), {}, "port acme/none: is not declared"),
         (("delete", "segment", "acme/web"), {}, "cannot be deleted while port acme/web-1"),
         (("migrate", "acme/web-1", "h9"), {}, "h9"),
@@ -291,16 +291,30 @@ def test_what_is_refused_is_one_line_and_exit_code_1(
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "code", "message"),
     [
-        (("controller", "--listen", "0.0.0.0:0"), "others can reach it, so it needs TLS"),
-        (("agent", "--config", "/nonexistent.toml"), "/nonexistent.toml: there is no such file"),
+        (("controller", "--listen", "0.0.0.0:0"), 2, "others can reach it, so it needs TLS"),
+        (("agent", "--config", "/nonexistent.toml"), 1, "/nonexistent.toml: there is no such file"),
     ],
 )
-def test_a_daemon_that_cannot_begin_says_why(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
-    """A daemon whose configuration is refused ends with one line on standard error and exit code 1."""
+def test_a_daemon_that_cannot_begin_says_why(tmp_path: Path, words: tuple[str, ...], code: int, message: str) -> None:
+    """A daemon whose configuration is refused ends with one line on standard error; 2 when a flag is wrong."""
     done = Commands(tmp_path).process(*words)
-    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (code, "", 1)
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("get", "ports", "acme"), "port 'acme': not of the form TENANT/NAME"),
+        (("get", "route", "acme/core"), "not of the form TENANT/ROUTER/PREFIX"),
+    ],
+)
+def test_a_name_of_the_wrong_form_is_wrong_usage(triptych: Commands, words: tuple[str, ...], message: str) -> None:
+    """What can be no object's name is told with the form that is right, and exit code 2."""
+    done = triptych(*words)
+    assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
 
 

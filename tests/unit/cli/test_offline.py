@@ -89,7 +89,7 @@ def test_check_shows_what_was_allocated(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (("tables", "-f", str(EXAMPLE), "h9"), "host 'h9': nothing declared has this name; known are h1, h2, h3"),
-        (("trace", "-f", str(EXAMPLE), "acme", "10.0.1.12"), "'acme' names no port; a port is named TENANT/PORT"),
+        (("trace", "-f", str(EXAMPLE), "acme/x", "10.0.1.12"), "port acme/x is not declared; declared are acme/web-1"),
         (("trace", "-f", str(EXAMPLE), "acme/web-1", "10.0.1.12", "--live"), "a document has no data plane"),
         (("explain", "-f", str(EXAMPLE), "neighbors", "acme/web", "10.0.1.999"), "'10.0.1.999' is not an IP address"),
         (("explain", "-f", str(EXAMPLE), "neighbors", "acme/wep", "10.0.1.11"), "did you mean acme/web"),

@@ -317,7 +317,7 @@ def test_a_controller_is_at_names_and_addresses(place: str) -> None:
         ),
         (lambda path: (path / "ca.crt").write_text("nothing"), "ca.crt: holds no certificate in PEM"),
         (lambda path: (path / "ca.key").write_text("nothing"), "ca.key: holds no private key in PEM"),
-        (lambda path: (path / "ca.crt").unlink(), "holds no authority; make one: triptych pki init"),
+        (lambda path: (path / "ca.crt").unlink(), "holds no authority; name its folder with --dir, or make one: triptych pki init"),
     ],
     ids=["no key", "another key", "no certificate", "no PEM", "nothing"],
 )

@@ -10,9 +10,11 @@ import typer
 
 from triptych.cli.check import summary
 from triptych.cli.demo.narrator import Narrator
+from triptych.cli.lab import DriverName
 from triptych.cli.output import console, counted, is_root, rich_table
 from triptych.cli.rows import describe
 from triptych.cli.trace import picture
+from triptych.cli.usage import unwinding
 from triptych.core.forward import trace
 from triptych.core.model import Network
 from triptych.documents import load_network
@@ -30,16 +32,16 @@ _PROBES = (
 
 def demo(
     driver: Annotated[
-        str, typer.Option("--driver", help="ebpf (root) or sim; without it, ebpf where it can run.", metavar="NAME")
-    ] = "",
+        DriverName | None, typer.Option("--driver", help="ebpf needs root; without it, ebpf where it can run.")
+    ] = None,
 ) -> None:
     """Build an example network on this machine, send real packets through it, show why they arrive, clean up."""
     with as_file(files("triptych") / _EXAMPLE) as path:
         network = load_network([path])
-    chosen = driver or ("ebpf" if is_root() else "sim")
+    chosen = driver or (DriverName.EBPF if is_root() else DriverName.SIM)
     tell = Narrator(console)
     console.print(f"[bold]Triptych[/bold]: {summary(network)}; examples/two-tenants.yaml")
-    if chosen == "sim":
+    if chosen is DriverName.SIM:
         console.print(
             "Not root: no namespaces and no eBPF. The reference forwarder stands in for the kernel;"
             " run as root to see real packets."
@@ -49,7 +51,8 @@ def demo(
         _show_tables(network, tell)
         _show_traces(network, tell)
     else:
-        _play(network, tell)
+        with unwinding():
+            _play(network, tell)
     tell.close()
     if tell.failed:
         raise typer.Exit(1)

@@ -110,9 +110,9 @@ def _checked(url: str) -> str:
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise InputError(f"server {url!r}: not an address ({error}); write for example https://ctl:7440") from error
+        raise InputError(f"server {url!r}: not an address ({error}); write for example https://ctl:8443") from error
     if parsed.scheme not in _SCHEMES or not parsed.host or parsed.userinfo or parsed.query or parsed.fragment:
-        raise InputError(f"server {url!r}: not the address of a controller; write for example https://ctl:7440")
+        raise InputError(f"server {url!r}: not the address of a controller; write for example https://ctl:8443")
     return url.rstrip("/")
 
 
