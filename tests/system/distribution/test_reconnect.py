@@ -53,7 +53,7 @@ def test_a_storm_of_agents_settles() -> None:
 
 
 def test_a_large_scope_comes_in_parts() -> None:
-    """A network whose snapshot is larger than one message arrives whole."""
+    """A network whose snapshot is larger than one message arrives whole, and so do the facts of 40,000 ports."""
 
     async def story() -> None:
         in_one_segment = [port(SEGMENTS * number, 2) for number in range(40_000)]
@@ -61,8 +61,9 @@ def test_a_large_scope_comes_in_parts() -> None:
             agent = await stage.agent("h0")
             await agent.plane.reached(1, timeout=60)
             assert agent.plane.rows == stage.source.compiler.host_rows("h0")
+            assert len(agent.plane.facts.ports) == 40_000
             assert stage.publisher.work.update_bytes > MAX_MESSAGE / 2
-            assert (stage.publisher.work.messages, agent.client.counts.rounds) == (2, 1)
+            assert (stage.publisher.work.messages, agent.client.counts.rounds) == (3, 1)
 
     asyncio.run(story())
 
