@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.system.control.test_migration import KEY, carry
 from tests.system.control.test_migration import VM as MOVING
-from tests.system.control.watch import agent, is_connected, kill, port, send, until
+from tests.system.control.watch import Pinging, agent, is_connected, kill, port, send, until
 from tests.system.lab.traffic import reaches
 from triptych.client.local import Done
 from triptych.client.rest import api
+from triptych.errors import InputError
 from triptych.lab import Lab, planes
 
 VM = "acme/web-2"
@@ -78,6 +81,24 @@ def test_a_host_begins_from_a_disk_that_cannot_be_written(fleet_lab: Lab) -> Non
         reaches(fleet_lab, "acme/web-1", "10.0.2.12")
         assert "Read-only file system" in daemon.log.read_bytes()[began:].decode()
         kill(fleet_lab, "h1")
+
+
+@pytest.mark.parametrize("interface", ["underlay", "tri-vxlan", "lo"])
+def test_the_hosts_own_interfaces_are_not_for_vms(fleet_lab: Lab, tmp_path: Path, interface: str) -> None:
+    """Attached by mistake, an interface that the host needs is refused by name, and no packet of its VMs is lost."""
+    own = fleet_lab.plan.vms[VM].port.interface
+    with (
+        Pinging(fleet_lab, "acme/web-1", "10.0.2.12", tmp_path / "ping") as ping,
+        fleet_lab.fleet.local("h1") as local,
+    ):
+        local.detach(VM)
+        with pytest.raises(InputError, match=f"^port {VM}: interface {interface} is .*; attach another$"):
+            local.attach(VM, interface)
+        ping.goes_on()
+        local.detach(VM)
+        ping.goes_on()
+        assert local.attach(VM, own).phase == "live"
+    assert ping.outcome == (True, [], [])
 
 
 @contextmanager
