@@ -11,10 +11,10 @@ import grpc
 import grpc.aio
 
 from triptych.testing.certificates import Issued
-from triptych.wire.convert import decode_batch, encode_from_agent
+from triptych.wire.convert import decode_batch, encode_attach, encode_from_agent
 from triptych.wire.limits import MAX_MESSAGE
 from triptych.wire.messages import Batch, FromAgent
-from triptych.wire.service import SYNC, path
+from triptych.wire.service import ATTACH, SYNC, path
 
 
 class RawStream:
@@ -23,7 +23,12 @@ class RawStream:
     def __init__(self, target: str, authority: bytes, issued: Issued | None) -> None:
         key, certificate = (issued.key, issued.certificate) if issued is not None else (None, None)
         credentials = grpc.ssl_channel_credentials(authority, key, certificate)
-        limits = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", MAX_MESSAGE)]
+        limits = [
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_receive_message_length", MAX_MESSAGE),
+            # Room for 64 KiB that nobody reads, and no more.
+            ("grpc.http2.bdp_probe", 0),
+        ]
         self._channel = grpc.aio.secure_channel(target, credentials, limits)
         self.call: grpc.aio.StreamStreamCall[bytes, bytes] = self._channel.stream_stream(path(SYNC))()
 
@@ -47,6 +52,14 @@ class RawStream:
         raw = await self.call.read()
         assert isinstance(raw, bytes)
         return decode_batch(raw)
+
+    async def claim(self, port: str) -> tuple[str, str]:
+        """Claim `tenant/port` beside the stream; the status and details of the answer."""
+        ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path(ATTACH))
+        call = ask(encode_attach(port))
+        with suppress(grpc.aio.AioRpcError):
+            await call
+        return (await call.code()).name, await call.details()
 
     async def refused(self) -> tuple[str, str]:
         """Wait for the end; its status and details."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import pytest
 from structlog.testing import capture_logs
 
 from tests.system.distribution.raw import RawStream
 from tests.system.distribution.stage import Agent, Stage, until
+from tests.unit.publish.town import SEGMENTS, town
 from triptych.agent.sync import SyncClient, Tls
 from triptych.controller.grpc.limits import BURST, SCOPES_AS_ONE
+from triptych.controller.grpc.streams import MOST_OPEN
 from triptych.core.compile import Scope, ScopeKind
 from triptych.errors import ClaimRefusedError, ControllerUnavailableError
 from triptych.testing.certificates import Authority, Issued
@@ -81,13 +84,14 @@ def test_a_revoked_certificate_is_refused() -> None:
         async with Stage(TWO_SEGMENTS) as stage:
             issued = stage.authority.host("h1")
             stage.revoked.add(issued.serial)
+            name = f"{WEB_1.tenant}/{WEB_1.name}"
+            stage.claimed.hosts[name] = "h1"
+            refusal = "UNAUTHENTICATED", "the certificate of host h1 was revoked; issue a new one"
             async with RawStream(stage.target, stage.authority.certificate, issued) as raw:
                 await raw.say(Hello("h1"))
-                assert await raw.refused() == (
-                    "UNAUTHENTICATED",
-                    "the certificate of host h1 was revoked; issue a new one",
-                )
-            assert counted(stage, "revoked") == 1
+                assert await raw.refused() == refusal
+                assert await raw.claim(name) == refusal
+            assert (stage.claimed.asked, counted(stage, "revoked")) == ([], 2)
 
     asyncio.run(story())
 
@@ -192,6 +196,36 @@ def test_who_says_too_much_must_wait_before_it_connects_again() -> None:
             assert counted(stage, "streams") == 1
             honest = await stage.agent("h2")
             await honest.plane.reached(1)
+
+    asyncio.run(story())
+
+
+def test_streams_that_nobody_reads_are_few() -> None:
+    """A host that opens streams and reads none is refused the next; once they are closed, it gets everything."""
+
+    async def story() -> None:
+        # One message of these is more than a connection takes that nobody reads from.
+        async with Stage(town(SEGMENTS * 500, 1)) as stage, AsyncExitStack() as streams:
+            issued = stage.authority.host("h0")
+
+            async def deaf() -> RawStream:
+                stream = RawStream(stage.target, stage.authority.certificate, issued)
+                await streams.enter_async_context(stream)
+                await stream.say(Hello("deaf"))
+                return stream
+
+            for opened in range(MOST_OPEN // 2):
+                await deaf()
+                await until(lambda number=opened: stage.publisher.work.messages > number)  # type: ignore[misc]
+            assert await (await deaf()).refused() == (
+                "RESOURCE_EXHAUSTED",
+                "too many streams of this host are open that nobody reads",
+            )
+            assert counted(stage, "streams") == 1
+            await streams.aclose()
+            honest = await stage.agent("h0")
+            await honest.plane.reached(1)
+            assert honest.plane.rows == stage.source.compiler.host_rows("h0")
 
     asyncio.run(story())
 
