@@ -17,6 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import NamedTuple
 
 import structlog
+from msgspec.structs import asdict
 from structlog.typing import FilteringBoundLogger
 
 from triptych import __version__
@@ -45,12 +46,16 @@ def make_driver(config: AgentConfig) -> MakeDriver:
         from triptych.drivers.sim import SimDriver, SimKernel
 
         kernel = SimKernel()
-        return lambda plane: SimDriver(plane, kernel)
+        return lambda plane: SimDriver(plane, kernel, capacity=asdict(config.sizes))
     from triptych.drivers.ebpf import EbpfDriver
     from triptych.drivers.ebpf.driver import PIN_DIR
 
     return lambda plane: EbpfDriver(
-        plane, netns=config.netns, pin_dir=config.pin_dir or PIN_DIR, underlay=config.underlay
+        plane,
+        netns=config.netns,
+        pin_dir=config.pin_dir or PIN_DIR,
+        underlay=config.underlay,
+        sizes=config.sizes,
     )
 
 

@@ -10,10 +10,12 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import asdict
 
 from triptych.client.local.connection import SOCKET
 from triptych.core.addresses import IP
 from triptych.core.local import VXLAN_PORT, HostConfig
+from triptych.core.sizes import Sizes
 from triptych.daemon.logs import FORMATS, LEVELS
 from triptych.daemon.settings import Settings, Wrong
 
@@ -41,6 +43,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...], Meta(description="HOST:PORT of each, tried in turn; without any it serves what it knows.")
     ] = ()
     tls: Tls | None = None
+    sizes: Sizes = Sizes()
     driver: Annotated[str, Meta(description="The data plane: ebpf or sim.")] = "ebpf"
     netns: Annotated[
         str | None, Meta(description="Network namespace of the host's interfaces; none: the agent's own.")
@@ -100,6 +103,7 @@ def check(config: AgentConfig) -> Iterator[Wrong]:
         ("udp_port", 0 < config.udp_port < 1 << 16, "choose one from 1 to 65535"),
         ("overlay_mtu", 0 <= config.overlay_mtu < 1 << 16, "choose 0 (derived) to 65535"),
         ("icmp_rate", 0 <= config.icmp_rate < 1 << 32, "choose 0 (unlimited) or more"),
+        *((f"sizes.{name}", 0 < size < 1 << 31, "choose 1 or more") for name, size in asdict(config.sizes).items()),
         ("audit_seconds", config.audit_seconds >= 1, "choose 1 or more"),
         ("save_seconds", config.save_seconds >= 0, "choose 0 or more"),
         ("metrics_port", 0 <= config.metrics_port < 1 << 16, "choose 0 (none) to 65535"),

@@ -19,6 +19,7 @@ from triptych.bench.rounds import Progress
 from triptych.bench.scenarios.base import UNDERLAY_LINK
 from triptych.bench.synthetic import Records, delta_of, flows, synthetic
 from triptych.core.local import HostConfig
+from triptych.core.sizes import Sizes
 from triptych.errors import DataPlaneError
 from triptych.kernel import maps
 from triptych.kernel.uapi import NO_PREALLOC, MapType
@@ -75,13 +76,12 @@ def measure(options: Options, progress: Progress) -> list[RowRate]:
 def _driver(world: World, parts: tuple[Records, ...]) -> Way:
     """Through the driver: what an agent does with a snapshot, and the reading back of an audit."""
     from triptych.drivers.ebpf.driver import EbpfDriver
-    from triptych.drivers.ebpf.maps import MapSizes
 
     namespace, pins = world.namespace("h1"), _PINS / world.name("h1")
     world.cable(namespace, UNDERLAY_LINK, namespace, "tri-far", UNDERLAY_MTU)
     ip(namespace, [f"addr add {_VTEP}/24 dev {UNDERLAY_LINK}"])
     delta, count = delta_of(parts), sum(len(part.keys) for part in parts)
-    sizes = MapSizes(**{part.table.name: len(part.keys) for part in parts})
+    sizes = Sizes(**{part.table.name: len(part.keys) for part in parts})
     config = HostConfig("h1", ip_address(_VTEP))
 
     def write() -> dict[str, float]:

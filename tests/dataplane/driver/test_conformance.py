@@ -9,10 +9,10 @@ import pytest
 from tests.contract import test_driver_conformance as suite
 from tests.dataplane.driver.world import World
 from triptych.core.local import HostConfig
+from triptych.core.sizes import Sizes
 from triptych.core.verdicts import Reason
 from triptych.drivers.base import Driver
 from triptych.drivers.ebpf.driver import EbpfDriver
-from triptych.drivers.ebpf.maps import MapSizes
 
 # The claims are written once, beside the drivers that need no root; here they meet another bench.
 globals().update({name: item for name, item in vars(suite).items() if name.startswith("test_") or name == "driver"})
@@ -26,7 +26,7 @@ class EbpfBench:
 
     def driver(self, config: HostConfig, capacity: Mapping[str, int] | None = None) -> EbpfDriver:
         """A driver whose maps are as large as the tables may be."""
-        return self._world.driver(config, underlay="underlay", sizes=MapSizes(**(capacity or {})))
+        return self._world.driver(config, underlay="underlay", sizes=Sizes(**(capacity or {})))
 
     def interface(self, number: int) -> str:
         """One of the two VMs' interfaces."""

@@ -10,6 +10,7 @@ import pytest
 from tests.dataplane.driver.world import ANSWERED, MACS, PORTS, ROWS, VNI, VTEP, World, wired
 from triptych.core.addresses import Mac
 from triptych.core.local import LocalPort
+from triptych.core.sizes import Sizes
 from triptych.core.tables import (
     LAYOUT_VERSION,
     Location,
@@ -23,14 +24,13 @@ from triptych.core.tables import (
 )
 from triptych.drivers.base import Applied, Refusal, reconcile
 from triptych.drivers.ebpf import layout
-from triptych.drivers.ebpf.maps import MapSizes
 from triptych.drivers.ebpf.pinned import PinnedPlane
 from triptych.errors import LayoutError, TableFullError
 from triptych.kernel import bpffs
 from triptych.kernel.maps import BpfMap
 from triptych.kernel.uapi import MapType
 
-SMALL = MapSizes(locations=8, neighbors=8, routes=8, ports=4, allowed=4, vteps=4, floods=4, drops=64)
+SMALL = Sizes(locations=8, neighbors=8, routes=8, ports=4, allowed=4, vteps=4, floods=4, drops=64)
 
 
 def location(number: int, generation: int = 0) -> Row:
@@ -111,7 +111,7 @@ def test_vteps_without_room_are_refused_by_name(world: World) -> None:
 def test_a_changed_size_keeps_rows_ports_and_traffic(world: World) -> None:
     """Opening with other sizes makes maps of that size with the same rows in them."""
     wired(world.driver(sizes=SMALL)).close()
-    larger = MapSizes(locations=64, neighbors=64, routes=64, ports=16, allowed=16, vteps=16, floods=16, drops=128)
+    larger = Sizes(locations=64, neighbors=64, routes=64, ports=16, allowed=16, vteps=16, floods=16, drops=128)
     driver = world.driver(sizes=larger)
     driver.open()
     assert (driver.load(), list(driver.ports())) == (ROWS, list(PORTS.values()))

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from triptych.drivers.ebpf.driver import EbpfDriver
-    from triptych.drivers.ebpf.maps import MapSizes
     from triptych.drivers.ebpf.pinned import PinnedPlane
     from triptych.drivers.ebpf.trace import Decision, Entry, TestRun
 
-__all__ = ["Decision", "EbpfDriver", "Entry", "MapSizes", "PinnedPlane", "TestRun"]
+__all__ = ["Decision", "EbpfDriver", "Entry", "PinnedPlane", "TestRun"]
 
 _HOMES = {
     "EbpfDriver": "driver",
-    "MapSizes": "maps",
     "PinnedPlane": "pinned",
     "Decision": "trace",
     "Entry": "trace",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from triptych.core.addresses import IP, to_ip16
 from triptych.core.local import HostConfig, LocalPort
+from triptych.core.sizes import Sizes
 from triptych.core.tables import LAYOUT_VERSION, Delta, TableSet
 from triptych.core.verdicts import Event
 from triptych.drivers.base import Applied, Capability, DropCount
@@ -21,7 +22,6 @@ from triptych.drivers.ebpf.attach import Attacher, ClsactAttacher, TcxAttacher
 from triptych.drivers.ebpf.build import OBJECT
 from triptych.drivers.ebpf.floods import FloodIndex
 from triptych.drivers.ebpf.localports import LocalPorts
-from triptych.drivers.ebpf.maps import MapSizes
 from triptych.drivers.ebpf.pinned import LINKS, MAPS, PROGS, PinnedPlane
 from triptych.drivers.ebpf.probe import Attach, Encap
 from triptych.drivers.ebpf.refusals import named
@@ -53,7 +53,7 @@ class EbpfDriver:
         netns: str | None = None,
         pin_dir: Path = PIN_DIR,
         underlay: str | None = None,
-        sizes: MapSizes | None = None,
+        sizes: Sizes | None = None,
         encap: str = "auto",
         attach: str = "auto",
         programs: Path = OBJECT,
@@ -62,7 +62,7 @@ class EbpfDriver:
         self._netns = netns
         self._pin_dir = pin_dir
         self._underlay = underlay
-        self._sizes = sizes or MapSizes()
+        self._sizes = sizes or Sizes()
         self._encap = Encap(encap)
         self._attach = Attach(attach)
         self._object = programs
@@ -166,7 +166,7 @@ class _Session:
         namespace: str | None,
         pin_dir: Path,
         wanted: str | None,
-        sizes: MapSizes,
+        sizes: Sizes,
         encap: Encap,
         attach: Attach,
         programs: Path,

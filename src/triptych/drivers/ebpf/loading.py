@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from triptych.core.sizes import Sizes
 from triptych.drivers.ebpf import maps
 from triptych.drivers.ebpf.attach import Program
 from triptych.drivers.ebpf.libbpf import BpfObject
@@ -36,7 +37,7 @@ class Programs:
             os.close(fd)
 
 
-def load(path: Path, directory: Path, sizes: maps.MapSizes) -> Programs:
+def load(path: Path, directory: Path, sizes: Sizes) -> Programs:
     """Load the programs; afterwards every map is pinned in `directory` with the size it should have.
 
     Raises LayoutError, TableFullError, DataPlaneError or MissingToolError with everything as it was before.

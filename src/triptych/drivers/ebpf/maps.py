@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-import msgspec
-
+from triptych.core.sizes import Sizes
 from triptych.core.tables import LAYOUT_VERSION
 from triptych.drivers.ebpf import layout
 from triptych.drivers.ebpf.libbpf import BpfObject
@@ -46,28 +45,6 @@ _FACT_ENTRIES = 1 << 16
 Maps = Mapping[str, BpfMap]
 
 
-class MapSizes(msgspec.Struct, frozen=True):
-    """How many entries each map has room for; `ports` holds for everything that is kept once per port.
-
-    Hash maps of rows take their memory at once (about 64 bytes an entry and what the record takes).
-    """
-
-    locations: int = 1 << 16
-    neighbors: int = 1 << 16
-    routes: int = 1 << 14
-    ports: int = 1 << 10
-    allowed: int = 1 << 13
-    vteps: int = 1 << 14
-    floods: int = 1 << 10
-    drops: int = 1 << 14
-
-    def of(self, name: str) -> int | None:
-        """The size of a map, or None when it is not configurable."""
-        field = "ports" if name in {"locals", "limits"} else name
-        size: int | None = getattr(self, field, None)
-        return size
-
-
 def check_version(directory: Path) -> None:
     """LayoutError when what is pinned was made by programs that these cannot share maps with."""
     fd = bpffs.get_or_none(directory / "config")
@@ -90,7 +67,7 @@ def _mismatch(directory: Path, found: str) -> LayoutError:
     )
 
 
-def adopt(found: BpfObject, directory: Path, sizes: MapSizes) -> dict[str, BpfMap]:
+def adopt(found: BpfObject, directory: Path, sizes: Sizes) -> dict[str, BpfMap]:
     """Let the object share every pinned map that fits; returns the maps to be replaced by larger or smaller ones.
 
     To be called before the object is loaded. LayoutError names a map of another shape.
