@@ -17,10 +17,11 @@ from structlog.typing import FilteringBoundLogger
 from triptych import __version__
 from triptych.agent.clock import Clock
 from triptych.agent.config import AgentConfig
-from triptych.agent.contract import Batch, Interfaces, PortStatus, Programmed, Southbound
+from triptych.agent.contract import Batch, Interfaces, Phase, PortStatus, Programmed, Southbound
 from triptych.agent.local import Attachments, LocalServer
 from triptych.agent.metrics import Measured
 from triptych.agent.reconcile import Audit, Changes, Plane, PlaneStatus, Reconciler
+from triptych.agent.reconcile.ports import UNATTACHED
 from triptych.agent.state import DiskMarks, Saver, StateFiles
 from triptych.agent.state.codec import pack_rows
 from triptych.agent.watch import LinkWatch
@@ -213,6 +214,8 @@ class Agent:
             before = self._ports.get(name)
             if before is None or (before.phase, before.detail) != (port.phase, port.detail):
                 self._log.info("port", port=name, phase=port.phase.value, interface=port.interface, detail=port.detail)
+        for name in self._ports.keys() - ports.keys():
+            self._log.info("port", port=name, phase=Phase.WAITING.value, interface="", detail=UNATTACHED)
         self._ports = ports
 
     def _changed(self, changes: Changes) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 import pytest
 
-from triptych.agent.contract import Attachment, Phase, PortStatus
-from triptych.agent.reconcile.ports import Attached, Knowledge, Plan, own_row, plan, take_over
+from triptych.agent.contract import Attachment, HostFacts, Phase, PortStatus
+from triptych.agent.reconcile.ports import Attached, Knowledge, Plan, own_row, plan, take_over, unattached
 from triptych.core.addresses import Mac, ip_address
 from triptych.core.local import PortFacts
 from triptych.core.tables import LOCATIONS, Location, LocationKind, Row
@@ -101,7 +101,7 @@ CASES = {
     ),
     "detached": (
         knowledge(attached=False, on=7),
-        Plan((), ("acme/a",), (), status(Phase.WAITING, "no interface was attached on this host", interface="")),
+        Plan((), ("acme/a",), (), ()),
     ),
 }
 
@@ -111,6 +111,32 @@ def test_what_becomes_of_a_port(case: str) -> None:
     """Each case has its one answer: what to detach, what to attach, and what people are told."""
     known, wanted = CASES[case]
     assert plan(known) == wanted
+
+
+def test_what_nobody_attached_is_told_and_costs_a_plan_nothing() -> None:
+    """Ports that are declared and not attached are in the status, and a plan does not look at them."""
+    many = HostFacts(ports=tuple(msgspec.structs.replace(FACTS, name=f"acme/{number:03}") for number in range(500)))
+    told = list(unattached(many, {"acme/000": Attachment("tap1", 7)}))
+    assert [port.name for port in told] == [port.name for port in many.ports[1:]]
+    assert {msgspec.structs.replace(port, name="") for port in told} == {
+        PortStatus("", Phase.WAITING, "", FACTS.generation, "no interface was attached on this host")
+    }
+    looked: list[str] = []
+
+    class Watched(Mapping[str, PortFacts]):
+        def __getitem__(self, name: str) -> PortFacts:
+            looked.append(name)
+            return FACTS
+
+        def __iter__(self) -> Iterator[str]:
+            raise AssertionError("a plan looked at every port")
+
+        def __len__(self) -> int:
+            return len(many.ports)
+
+    known = knowledge()._replace(facts=Watched())
+    assert plan(known).attach == ATTACH
+    assert set(looked) == {"acme/a"}
 
 
 @pytest.mark.parametrize("rebooted", [False, True])

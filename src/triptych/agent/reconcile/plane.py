@@ -25,7 +25,7 @@ from triptych.agent.contract import (
 )
 from triptych.agent.reconcile.begin import Beginning, begin
 from triptych.agent.reconcile.changes import DiskState
-from triptych.agent.reconcile.ports import Attached, Knowledge, Plan, by_name, own_row, plan, take_over
+from triptych.agent.reconcile.ports import Attached, Knowledge, Plan, by_name, own_row, plan, take_over, unattached
 from triptych.agent.reconcile.rows import Audit, RowKeeper
 from triptych.core.local import HostConfig
 from triptych.core.tables import TABLES, Table, TableSet
@@ -153,7 +153,10 @@ class Plane:
             self.settle()
 
     def settle(self) -> tuple[PortStatus, ...]:
-        """Make the ports what they should be now; what fails is in their status, and tried again next time."""
+        """Make the ports what they should be now, and tell how each that is attached fares.
+
+        What fails is in its status, and tried again next time.
+        """
         decided = plan(self._knowledge())
         for name in decided.forget:
             del self._attachments[name]
@@ -198,7 +201,7 @@ class Plane:
             self._complete,
             count,
             len(images),
-            self._status,
+            (*self._status, *unattached(self._facts, self._attachments)),
             Applied(refused=self._rows.refused),
             vteps,
             tuple(self._errors.values()),

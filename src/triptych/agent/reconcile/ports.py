@@ -7,7 +7,7 @@ programmed, so that the first frame of the VM already meets everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +16,8 @@ from triptych.agent.contract import Attachment, HostFacts, Phase, PortStatus
 from triptych.core.addresses import IP
 from triptych.core.local import LocalPort, PortFacts
 from triptych.core.tables import LOCATIONS, Location, LocationKind, Table
+
+UNATTACHED = "no interface was attached on this host"
 
 
 class Attached(NamedTuple):
@@ -26,7 +28,7 @@ class Attached(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What to do, detaching first; and how each port fares when nothing fails.
+    """What to do, detaching first; and how each attachment fares when nothing fails.
 
     `forget` are attachments of ports that are no longer this host's and whose interface is gone.
     """
@@ -78,7 +80,7 @@ def take_over(
 
 
 def plan(known: Knowledge) -> Plan:
-    """What to attach and detach, and why a port is not live."""
+    """What to attach and detach, and why a port is not live. It costs what is attached, not what is declared."""
     forget: list[str] = []
     detach = [name for name in known.actual if name not in known.attachments]
     attach: list[Attached] = []
@@ -94,11 +96,14 @@ def plan(known: Knowledge) -> Plan:
             attach.append(wanted)
         generation = facts.generation if facts is not None else 0
         status.append(PortStatus(name, phase, asked.interface, generation, detail, asked.claimed))
-    for name, facts in sorted(known.facts.items()):
-        if name not in known.attachments:
-            detail = "no interface was attached on this host"
-            status.append(PortStatus(name, Phase.WAITING, "", facts.generation, detail))
     return Plan(tuple(forget), tuple(detach), tuple(attach), tuple(status))
+
+
+def unattached(facts: HostFacts | None, attachments: Container[str]) -> Iterator[PortStatus]:
+    """The ports of a host that nobody attached. Of no weight for a plan, and there may be many: for those who ask."""
+    for port in facts.ports if facts is not None else ():
+        if port.name not in attachments:
+            yield PortStatus(port.name, Phase.WAITING, "", port.generation, UNATTACHED)
 
 
 def _one(known: Knowledge, name: str, asked: Attachment) -> tuple[Attached | None, Phase, str]:
