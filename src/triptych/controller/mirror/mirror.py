@@ -10,20 +10,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
+from functools import partial
 from types import MappingProxyType
 
 import structlog
 
+from triptych.controller.mirror.contents import Contents
 from triptych.controller.mirror.intake import Intake
+from triptych.controller.mirror.orders import Orders
 from triptych.controller.mirror.owners import Owners
 from triptych.controller.mirror.waiting import Waiting
 from triptych.controller.ports import Listener
-from triptych.controller.slices import in_slices
+from triptych.controller.slices import LARGE, aside, in_slices
 from triptych.core.compile import Change, Compiler, Delete, Put
 from triptych.core.compile.declared import Declared
 from triptych.core.model import Key, Network, Object
 from triptych.core.model.codec import decode_object
 from triptych.core.model.keys import OBJECTS, object_key, parse_object_key
+from triptych.core.tables import Delta
 from triptych.errors import StoreUnavailableError
 from triptych.stores.base import Entry, Events, Progress, Snapshot, Store, list_all
 
@@ -34,18 +38,16 @@ class Mirror:
     """Every declared object, indexed, with the rows it makes; changed only by `follow`."""
 
     def __init__(self) -> None:
-        self._compiler = Compiler()
+        self._contents = Contents()
         self.history = ""
         """Of which history `revision` and `revisions` are; see `Store.identity`."""
-        self.owners = Owners()
-        self._revisions: dict[Key, int] = {}
         self._waiting = Waiting()
         self._listeners: list[Listener] = []
         self._network: Network | None = None
         self._written: dict[bytes, tuple[bytes, Object]] = {}
         self.steady = asyncio.Lock()
         """Nothing changes in here while somebody holds it: to be held by who reads from a thread, and by who tries a
-        change in `compiler`.
+        change in `compiler`. Held or not, what is read in one go in the loop belongs together.
         """
 
     @property
@@ -56,23 +58,36 @@ class Mirror:
     @property
     def declared(self) -> Declared:
         """What is declared; to be read, never changed."""
-        return self._compiler.declared
+        return self._contents.compiler.declared
 
     @property
     def compiler(self) -> Compiler:
-        """The rows. Who tries a change in it holds `steady`, and takes it back before others get a turn."""
-        return self._compiler
+        """The rows. Who tries a change in it holds `steady`, and takes it back before others get a turn.
+
+        After a large change it is another one: ask again, and keep none.
+        """
+        return self._contents.compiler
+
+    @property
+    def owners(self) -> Owners:
+        """Who has which number and address; as for `compiler`, keep none."""
+        return self._contents.owners
+
+    @property
+    def orders(self) -> Orders:
+        """The names of objects in order; as for `compiler`, keep none."""
+        return self._contents.orders
 
     @property
     def revisions(self) -> Mapping[Key, int]:
         """The store's revision that last changed each object."""
-        return MappingProxyType(self._revisions)
+        return MappingProxyType(self._contents.revisions)
 
     @property
     def network(self) -> Network:
         """All objects; made anew after a change, so asking costs O(network) once."""
         if self._network is None:
-            self._network = Network(self.get(key) for key in self._revisions)
+            self._network = Network(self.get(key) for key in self._contents.revisions)
         return self._network
 
     def find(self, key: Key) -> Object | None:
@@ -129,14 +144,22 @@ class Mirror:
             case Events():
                 entries = [(event.key, event.entry) for event in batch.events]
             case Snapshot():
-                present: dict[bytes, Entry | None] = dict.fromkeys(map(object_key, self._revisions))
+                present: dict[bytes, Entry | None] = dict.fromkeys(map(object_key, self._contents.revisions))
                 entries = list((present | {entry.key: entry for entry in batch.entries}).items())
             case Progress():
                 pass
         # Only here does anything change, so what is made ready meets the network that it was made for.
         intake = await self._ready(entries)
+        if len(intake.all) >= LARGE:
+            async with self.steady:
+                twin = await aside(self._contents.copy)
+            delta = await aside(partial(twin.apply, intake))
+            async with self.steady:
+                self._contents = twin
+                self._advance(intake, batch.revision, delta)
+            return
         async with self.steady:
-            self._apply(intake, batch.revision)
+            self._advance(intake, batch.revision, self._contents.apply(intake))
 
     async def _ready(self, entries: Sequence[tuple[bytes, Entry | None]]) -> Intake:
         """The changes that differ from what is here."""
@@ -148,7 +171,7 @@ class Mirror:
                     key = parse_object_key(raw)
                     if entry is None:
                         changes.append(Delete(key))
-                    elif self._revisions.get(key) != entry.mod_revision:
+                    elif self._contents.revisions.get(key) != entry.mod_revision:
                         value, known = self._written.get(raw, (b"", None))
                         item = known if known is not None and value == entry.value else None
                         changes.append(Put(item or decode_object(key.kind, entry.value)))
@@ -158,22 +181,9 @@ class Mirror:
                     _log.error("object unreadable", key=repr(raw), error=str(error))
         return await Intake.of(changes, revisions, self.declared)
 
-    def _apply(self, intake: Intake, revision: int) -> None:
-        for change in intake.changes:
-            new = change.object if isinstance(change, Put) else None
-            key = change.object.key if isinstance(change, Put) else change.key
-            old = self.declared.get(key)
-            if old is not None:
-                self.owners.delete(old)
-            if new is not None:
-                self.owners.put(new)
-            else:
-                self._revisions.pop(key, None)
-        self.owners.join(intake.owners)
-        self._revisions.update(intake.revisions)
+    def _advance(self, intake: Intake, revision: int, delta: Delta) -> None:
         if intake.all:
             self._network = None
-            delta = self._compiler.apply(intake.changes, intake.newcomers)
             # Listeners see the rows and the revision that they are at; who waits runs after them.
             self._waiting.advance(revision)
             for listener in tuple(self._listeners):

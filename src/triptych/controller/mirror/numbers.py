@@ -19,6 +19,10 @@ class Cursors:
         self.taken = taken
         self._at: dict[range, int] = {}
 
+    def stand_at(self, others: Cursors) -> None:
+        """Go on where others are, which look at the same numbers."""
+        self._at = dict(others._at)
+
     def free(self, *ranges: range) -> Iterator[int]:
         """The numbers of the ranges that are not in use now, in the order of the ranges."""
         for numbers in ranges:

@@ -33,6 +33,13 @@ class Numbered:
         self.owners: dict[int, Id] = {}
         self.cursors = Cursors(self.owners.__contains__)
 
+    def copy(self) -> Numbered:
+        """An independent one of the same."""
+        twin = Numbered()
+        twin.owners.update(self.owners)
+        twin.cursors.stand_at(self.cursors)
+        return twin
+
     def put(self, number: int, owner: Id) -> None:
         """`owner` has it."""
         self.owners[number] = owner
@@ -51,6 +58,16 @@ class Members:
         self.macs: dict[Mac, Id] = {}
         self.ips: dict[int, Id] = {}
         self._cursors: dict[IPNetwork, Cursors] = {}
+
+    def copy(self) -> Members:
+        """An independent one of the same."""
+        twin = Members()
+        twin.macs.update(self.macs)
+        twin.ips.update(self.ips)
+        # Others may ask for one more meanwhile, in the loop.
+        for cidr, cursors in list(self._cursors.items()):
+            twin.cursors(cidr).stand_at(cursors)
+        return twin
 
     def put(self, port: Port) -> None:
         """A port has what it has."""
@@ -97,6 +114,17 @@ class Owners:
         """Ports by the host that may take them over."""
         self._members: dict[Id, Members] = {}
         self._subnets: dict[Key, SubnetOrder] = {}
+
+    def copy(self) -> Owners:
+        """Independent ones of the same: the cost is that of copying dictionaries."""
+        twin = Owners()
+        twin.underlays.update(self.underlays)
+        twin.host_ids, twin.router_ids, twin.vnis = self.host_ids.copy(), self.router_ids.copy(), self.vnis.copy()
+        twin.interfaces.update(self.interfaces)
+        twin.migrating = {host: dict(ports) for host, ports in self.migrating.items()}
+        twin._members = {segment: members.copy() for segment, members in self._members.items()}
+        twin._subnets = {router: subnets.copy() for router, subnets in self._subnets.items()}
+        return twin
 
     def members(self, tenant: str, segment: str) -> Members:
         """The MACs and IPs of a segment's ports."""

@@ -24,6 +24,12 @@ class SubnetOrder:
     def __bool__(self) -> bool:
         return any(self._entries.values())
 
+    def copy(self) -> SubnetOrder:
+        """An independent one of the same."""
+        twin = SubnetOrder()
+        twin._entries = {version: entries[:] for version, entries in self._entries.items()}
+        return twin
+
     @staticmethod
     def _entry(cidr: IPNetwork, segment: Id) -> tuple[int, int, Id]:
         return int(cidr.network_address), int(cidr.broadcast_address), segment

@@ -66,7 +66,6 @@ class Publisher:
         self.metrics = metrics or Metrics()
         self._source = source
         self._now = now
-        self._compiler = source.compiler
         self._audience = Audience()
         self._logs: dict[Scope, ScopeLog] = {}
         self._bundles = Bundles()
@@ -91,6 +90,11 @@ class Publisher:
         self._stop()
         for session in tuple(self._sessions.values()):
             session.end("the controller is stopping")
+
+    @property
+    def _compiler(self) -> Compiler:
+        """It is another one after a large change."""
+        return self._source.compiler
 
     # What streams ask for.
 

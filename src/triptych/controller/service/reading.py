@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from heapq import nsmallest
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address, ip_network
+from itertools import islice
 
 import msgspec
 
 from triptych.controller.mirror import Mirror
 from triptych.controller.ports import Acks, HostStatus, Move
-from triptych.controller.service.access import Actor, may_read
+from triptych.controller.service.access import Actor
+from triptych.controller.service.pages import Filters, listed
 from triptych.controller.service.rows import RowNames, ShownRow
 from triptych.core.addresses import Mac
 from triptych.core.compile import explain as explain_row
-from triptych.core.compile.lookup import Id
 from triptych.core.forward import Fabric, Protocol, Trace, trace
 from triptych.core.forward.headers import DEFAULT_TTL
 from triptych.core.model import Key, Kind, Object, Router, Segment
@@ -36,15 +36,6 @@ class Listing(msgspec.Struct, frozen=True):
     found: tuple[Found, ...]
     revision: int
     next: str
-
-
-class Filters(msgspec.Struct, frozen=True):
-    """What listed objects must have; None: anything."""
-
-    tenant: str | None = None
-    segment: str | None = None
-    router: str | None = None
-    host: str | None = None
 
 
 class Explained(msgspec.Struct, frozen=True):
@@ -86,41 +77,10 @@ class Reading:
 
     def page(self, kind: Kind, filters: Filters, actor: Actor, *, limit: int, after: str = "") -> Listing:
         """Objects of a kind that pass the filters and that the actor may see; InputError for a bad cursor."""
-        start = _place(after) if after else None
-        names = (
-            name
-            for name in self._candidates(kind, filters)
-            if (start is None or name > start)
-            and may_read(actor, Key(kind, *name))
-            and self._passes(self._mirror.get(Key(kind, *name)), filters)
-        )
-        chosen = nsmallest(limit + 1, names)
-        more = len(chosen) > limit
-        found = tuple(self.get(Key(kind, *name)) for name in chosen[:limit])
-        return Listing(found, self._mirror.revision, "/".join(chosen[limit - 1]) if more else "")
-
-    def _candidates(self, kind: Kind, filters: Filters) -> Iterable[Id]:
-        """By the narrowest index that a filter gives."""
-        declared = self._mirror.declared
-        of_segment = {Kind.PORT: declared.ports_of_segment, Kind.L2_GATEWAY: declared.gateways_of_segment}
-        of_host = {Kind.PORT: declared.ports_of_host, Kind.L2_GATEWAY: declared.gateways_of_host}
-        of_router = {Kind.SEGMENT: declared.segments_of_router, Kind.ROUTE: declared.routes_of_router}
-        if filters.tenant is not None and filters.segment is not None and kind in of_segment:
-            return of_segment[kind].get((filters.tenant, filters.segment), ())
-        if filters.tenant is not None and filters.router is not None and kind in of_router:
-            return of_router[kind].get((filters.tenant, filters.router), ())
-        if filters.host is not None and kind in of_host:
-            return of_host[kind].get(filters.host, ())
-        everything: Mapping[Id, object] = getattr(declared, kind.value)
-        return everything
-
-    @staticmethod
-    def _passes(item: Object, filters: Filters) -> bool:
-        for field in ("tenant", "segment", "router", "host"):
-            wanted = getattr(filters, field)
-            if wanted is not None and getattr(item, field, None) != wanted:
-                return False
-        return True
+        keys = list(islice(listed(self._mirror, kind, filters, actor, after), limit + 1))
+        more = len(keys) > limit
+        found = tuple(map(self.get, keys[:limit]))
+        return Listing(found, self._mirror.revision, "/".join(keys[limit - 1][1:]) if more else "")
 
     def tables(self, host: str) -> Mapping[str, list[ShownRow]]:
         """The rows that a host should have, table by table; NotFoundError."""
@@ -187,11 +147,3 @@ _KEYS: Mapping[str, Callable[[int, str], bytes]] = {
     NEIGHBORS.name: lambda scope, key: Neighbor.key(scope, ip_address(key)),
     ROUTES.name: lambda scope, key: Route.key(scope, ip_network(key)),
 }
-
-
-def _place(cursor: str) -> Id:
-    """Where a cursor stands; InputError when nobody gave it out."""
-    tenant, slash, name = cursor.partition("/")
-    if not slash:
-        raise InputError(f"after {cursor[:80]!r}: is no cursor; give the `next` of the page before")
-    return tenant, name
