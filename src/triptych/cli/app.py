@@ -12,7 +12,23 @@ import typer
 from typer.exceptions import TyperException
 
 from triptych import __version__
-from triptych.cli import backup, check, daemons, declared, explain, fleet, lab, onhost, pki, tables, token, trace, usage
+from triptych.cli import (
+    audit,
+    backup,
+    check,
+    daemons,
+    declared,
+    explain,
+    fleet,
+    lab,
+    migrate,
+    onhost,
+    pki,
+    tables,
+    token,
+    trace,
+    usage,
+)
 from triptych.cli.demo import demo
 from triptych.cli.output import say
 from triptych.errors import TriptychError
@@ -34,9 +50,10 @@ app.command("plan")(declared.plan)
 app.command("apply")(declared.apply)
 app.command("get")(declared.get)
 app.command("delete")(declared.delete)
-app.command("migrate")(declared.migrate)
+app.command("migrate")(migrate.migrate)
 app.command("watch")(fleet.watch)
 app.command("status")(fleet.status)
+app.command("audit")(audit.audit)
 app.command("controller")(daemons.controller)
 app.command("backup")(backup.backup)
 app.command("agent")(daemons.agent)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from triptych.cli import completion, removal
 from triptych.cli.connect import CaOption, ServerOption, TokenOption, WaitOption, controller
 from triptych.cli.kinds import in_order, key_of, kind_of, kind_words, typed
-from triptych.cli.output import Format, OutputOption, console, counted, print_data, rich_table, say
+from triptych.cli.output import Format, OutputOption, console, counted, plain, print_data, rich_table, say
+from triptych.cli.usage import UsageError
 from triptych.core.model import Key, Kind
 from triptych.core.model.shape import SHAPES
 from triptych.errors import DocumentError
@@ -25,13 +27,18 @@ DocumentsOption = Annotated[
     list[Path],
     typer.Option("--file", "-f", help="A document, - for standard input; several are read as one.", metavar="FILE"),
 ]
-KindArgument = Annotated[
-    Kind,
-    typer.Argument(
-        parser=kind_of,
-        metavar="KIND",
-        autocompletion=kind_words,
-        help=f"One of {', '.join(kind_words())}; the singular will do.",
+_KIND = typer.Argument(
+    parser=kind_of,
+    metavar="KIND",
+    autocompletion=kind_words,
+    help=f"One of {', '.join(kind_words())}; the singular will do.",
+)
+KindArgument = Annotated[Kind, _KIND]
+OptionalKind = Annotated[Kind | None, _KIND]
+PruneOption = Annotated[
+    bool,
+    typer.Option(
+        "--prune", help="Delete besides what else there is of each kind and tenant listed; never hosts and tenants."
     ),
 ]
 
@@ -40,6 +47,7 @@ def plan(
     file: DocumentsOption,
     host: Annotated[str | None, typer.Option("--host", help="List the rows that change on this host only.")] = None,
     rows: Annotated[int, typer.Option("--rows", min=0, max=100_000, help="How many rows to list at most.")] = 100,
+    prune: PruneOption = False,
     server: ServerOption = None,
     token_file: TokenOption = None,
     ca: CaOption = None,
@@ -47,7 +55,7 @@ def plan(
 ) -> None:
     """Say what apply would change: the objects, and the rows, table by table and host by host. Changes nothing."""
     from triptych.cli.located import Files
-    from triptych.cli.planned import picture
+    from triptych.cli.planned import picture, pruned
     from triptych.client.rest import api
 
     files = Files(file)
@@ -55,14 +63,20 @@ def plan(
         if host is not None and Key(Kind.HOST, "", host) not in files.declared:
             client.send(api.get(Key(Kind.HOST, "", host)))
         planned = _ask(client, api.plan(files.data, host=host, rows=rows), files)
-    if output is Format.TABLE:
-        console.print(picture(planned, host))
-    else:
-        print_data(planned, output)
+        gone = removal.changes(removal.surplus(client, files.declared)) if prune else []
+    if output is not Format.TABLE:
+        print_data({**plain(planned), **({"pruned": gone} if prune else {})}, output)
+        return
+    console.print(picture(planned, host))
+    if prune:
+        console.print()
+        console.print(pruned(gone))
 
 
 def apply(
     file: DocumentsOption,
+    prune: PruneOption = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --prune: delete without asking.")] = False,
     wait: WaitOption = None,
     server: ServerOption = None,
     token_file: TokenOption = None,
@@ -72,16 +86,28 @@ def apply(
     """Declare everything that documents say, in one step or not at all. What they do not name stays as it is."""
     from triptych.cli.located import Files
     from triptych.client.rest import api
+    from triptych.client.rest.messages import Written
 
     files = Files(file)
     with controller(server, token_file, ca) as client:
-        written = _ask(client, api.apply(files.data, wait=wait), files)
-    _tell(written, output)
+        gone = removal.surplus(client, files.declared) if prune else []
+        removal.confirm(gone, yes=yes)
+        # First what is wanted, in one transaction: when that is refused, nothing is gone.
+        written = _ask(client, api.apply(files.data, wait=None if gone else wait), files)
+        if gone:
+            removed = removal.remove(client, gone, wait=wait)
+            written = Written(removed.revision or written.revision, written.objects + removed.objects, removed.laggards)
+    tell(written, output)
 
 
 def get(
     kind: KindArgument,
-    name: Annotated[str | None, typer.Argument(help="TENANT/NAME, or NAME of a host or tenant; left out: all.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="TENANT/NAME, or NAME of a host or tenant; left out: all.", autocompletion=completion.objects
+        ),
+    ] = None,
     tenant: Annotated[str | None, typer.Option("--tenant", help="Only of this tenant.")] = None,
     segment: Annotated[str | None, typer.Option("--segment", help="Only on this segment.")] = None,
     router: Annotated[str | None, typer.Option("--router", help="Only of this router.")] = None,
@@ -110,43 +136,47 @@ def get(
 
 
 def delete(
-    kind: KindArgument,
-    name: Annotated[
-        str, typer.Argument(help="TENANT/NAME, NAME of a host or tenant, TENANT/ROUTER/PREFIX of a route.")
-    ],
+    kind: OptionalKind = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME...",
+            help="TENANT/NAME, NAME of a host or tenant, TENANT/ROUTER/PREFIX of a route.",
+            autocompletion=completion.objects,
+        ),
+    ] = None,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option("--file", "-f", help="Delete everything that these documents name.", metavar="FILE"),
+    ] = None,
     wait: WaitOption = None,
     server: ServerOption = None,
     token_file: TokenOption = None,
     ca: CaOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Delete one object; refused while others refer to it."""
+    """Delete objects, one after the other; each is refused while others refer to it."""
+    from triptych.cli.located import Files
     from triptych.client.rest import api
 
+    if file:
+        if kind is not None:
+            raise UsageError("give KIND and NAME, or -f FILE: what to delete is in one place")
+        files = Files(file)
+        if files.faults:
+            raise DocumentError(files.faults)
+        with controller(server, token_file, ca) as client:
+            tell(removal.remove(client, removal.in_order_of_removal(files.declared), wait=wait), output)
+        return
+    if kind is None or not names:
+        raise UsageError("nothing to delete: give KIND and NAME, or -f FILE; see triptych delete --help")
+    keys = [key_of(kind, name) for name in names]
     with controller(server, token_file, ca) as client:
-        written = client.send(api.delete(key_of(kind, name), wait=wait))
-    _tell(written, output)
-
-
-def migrate(
-    port: Annotated[str, typer.Argument(metavar="TENANT/PORT", help="The port that is to move.")],
-    host: Annotated[
-        str | None, typer.Argument(help="The host that may take it over; it moves by the attach there.")
-    ] = None,
-    cancel: Annotated[bool, typer.Option("--cancel", help="Take it back: the port stays where it is.")] = False,
-    server: ServerOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
-    output: OutputOption = Format.TABLE,
-) -> None:
-    """Let another host take a port over from the one that has it (live migration)."""
-    from triptych.client.rest import api
-
-    if (host is None) is not cancel:
-        raise typer.BadParameter("give the host that may take it over, or --cancel", param_hint="HOST")
-    with controller(server, token_file, ca) as client:
-        written = client.send(api.migrate(key_of(Kind.PORT, port), host))
-    _tell(written, output)
+        if len(keys) == 1:
+            written = client.send(api.delete(keys[0], wait=wait))
+        else:
+            written = removal.remove(client, keys, wait=wait)
+    tell(written, output)
 
 
 def _ask(client: Client, call: Call[T], files: Files) -> T:
@@ -166,7 +196,7 @@ def _ask(client: Client, call: Call[T], files: Files) -> T:
     raise DocumentError(files.faults)
 
 
-def _tell(written: Written, output: Format) -> None:
+def tell(written: Written, output: Format) -> None:
     """What a write did; exit code 1 when hosts have not programmed it in time."""
     if output is not Format.TABLE:
         print_data(written, output)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 from rich.text import Text
 
+from triptych.cli import completion
 from triptych.cli.connect import CaOption, ServerOption, TokenOption, controller
 from triptych.cli.kinds import kind_of, kind_words, typed
-from triptych.cli.output import Format, OutputOption, console, print_data, rich_table
+from triptych.cli.output import Format, OutputOption, cell, console, counted, print_data, rich_table, say
 from triptych.core.model import Kind
+from triptych.errors import NotFoundError
 
 if TYPE_CHECKING:
     from triptych.client.rest.messages import Event, HostState, Status
@@ -33,16 +35,27 @@ def watch(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Show changes of the declared network as they happen, until interrupted; with -o json one object a line."""
+    from triptych.client.rest import api
+
     query = {} if kind is None else {"kind": kind.value}
     query |= {} if tenant is None else {"tenant": tenant}
     with controller(server, token_file, ca) as client:
+        if after is None:
+            # Asked for, so that whoever reads this knows that nothing after it is missed.
+            after = client.send(api.listing(Kind.TENANT).first).revision
+        say(f"watching what changes after revision {after}, until interrupted")
+        seen: dict[tuple[str, str, str], dict[str, Any]] = {}
         for number, event in enumerate(client.watch(after, query), 1):
-            _show(event, output)
+            _show(event, output, seen)
             if number == count:
                 return
 
 
 def status(
+    host: Annotated[str | None, typer.Argument(help="Only this host.", autocompletion=completion.hosts)] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit code 1 when something is wrong on a host shown.")
+    ] = False,
     server: ServerOption = None,
     token_file: TokenOption = None,
     ca: CaOption = None,
@@ -53,13 +66,26 @@ def status(
 
     with controller(server, token_file, ca) as client:
         found = client.send(api.status())
+    if host is not None:
+        hosts = [item for item in found.hosts if item.host == host]
+        if not hosts:
+            raise NotFoundError(f"host {host}: is not declared; triptych get hosts lists those that are")
+        moving = [item for item in found.moving if host in (item.host, item.former, *item.waiting)]
+        found = msgspec.structs.replace(found, hosts=hosts, moving=moving)
+    _print(found, output)
+    if check and any(item.problems or item.lag for item in found.hosts):
+        raise typer.Exit(1)
+
+
+def _print(found: Status, output: Format) -> None:
     if output is not Format.TABLE:
         print_data(found, output)
         return
     console.print(_headline(found), markup=False, highlight=False)
     console.print()
     columns = ["host", "state", "lag", "ports", "drift", "drops"]
-    console.print(rich_table(f"{len(found.hosts)} hosts", columns, [_host(item) for item in found.hosts]))
+    rows = [_host(item) for item in found.hosts]
+    console.print(rich_table(counted(len(rows), "host"), columns, rows))
     for item in found.hosts:
         for problem in item.problems:
             console.print(Text(f"{item.host}: {problem}", style="red"), soft_wrap=True)
@@ -70,7 +96,12 @@ def status(
         console.print(said, markup=False, highlight=False, soft_wrap=True)
 
 
-def _show(event: Event, output: Format) -> None:
+def _show(event: Event, output: Format, seen: dict[tuple[str, str, str], dict[str, Any]]) -> None:
+    """Print an event; `seen` has the objects of those before it, to tell what differs."""
+    key = event.kind, event.tenant, event.name
+    before, now = seen.pop(key, None), event.object
+    if now is not None:
+        seen[key] = now
     if output is Format.JSON:
         # One line each, so that a reader of the pipe sees it at once.
         typer.echo(msgspec.json.encode(event))
@@ -79,7 +110,12 @@ def _show(event: Event, output: Format) -> None:
         print_data(event, output)
     elif event.kind:
         what = f"{Kind(event.kind).singular} {typed(event.kind, event.tenant, event.name)}"
-        console.print(f"{event.revision} {event.action} {what}", markup=False, highlight=False, soft_wrap=True)
+        fields = {} if now is None else {name: value for name, value in now.items() if name not in ("tenant", "name")}
+        if before is not None and now is not None:
+            fields = {name: now.get(name) for name in {**before, **now} if before.get(name) != now.get(name)}
+        said = " ".join(f"{name}={cell(value)}" for name, value in fields.items())
+        line = f"{event.revision} {event.action} {what}  {said}".rstrip()
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     else:
         said = "history was lost; everything that is declared follows" if event.action == "snapshot" else "that is all"
         console.print(f"{event.revision} {said}", markup=False, highlight=False, soft_wrap=True)
@@ -104,7 +140,8 @@ def _host(item: HostState) -> dict[str, object]:
     return {
         "host": item.host,
         "state": state,
-        "lag": item.lag,
+        # Of one that never came nobody knows what it has.
+        "lag": item.lag if state != "never seen" else None,
         "ports": ports,
         "drift": item.drift,
         "drops": drops,

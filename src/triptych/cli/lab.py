@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+from triptych.cli import completion
 from triptych.cli.check import summary
 from triptych.cli.connect import LAB_VARIABLES
 from triptych.cli.output import Format, OutputOption, print_rows, say, stderr
@@ -23,7 +24,14 @@ app = typer.Typer(
 )
 
 NameOption = Annotated[
-    str, typer.Option("--name", "--lab", envvar="TRIPTYCH_LAB", help="Which lab; labs run side by side.")
+    str,
+    typer.Option(
+        "--name",
+        "--lab",
+        envvar="TRIPTYCH_LAB",
+        help="Which lab; labs run side by side.",
+        autocompletion=completion.labs,
+    ),
 ]
 DEFAULT_LAB = "lab"
 

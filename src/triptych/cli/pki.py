@@ -146,11 +146,17 @@ def list_issued(directory: DirOption = _DIR, output: OutputOption = Format.TABLE
             "state": entry.state.value,
             "ends": f"{entry.ends:%Y-%m-%d}",
             "serial": entry.serial,
+            "current": "current" if entry.present else "",
             "reason": entry.reason,
         }
         for entry in found
     ]
-    print_rows(counted(len(found), "certificate"), ["for", "name", "state", "ends", "serial", "reason"], rows, output)
+    print_rows(
+        counted(len(found), "certificate"),
+        ["for", "name", "state", "ends", "serial", "current", "reason"],
+        rows,
+        output,
+    )
 
 
 def _authority(directory: Path, passphrase_file: Path | None) -> PkiFolder:

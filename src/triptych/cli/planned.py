@@ -15,7 +15,7 @@ from triptych.core.model import Kind
 from triptych.core.tables import TABLES
 
 if TYPE_CHECKING:
-    from triptych.client.rest.messages import Plan, TableCounts, TableRows
+    from triptych.client.rest.messages import ObjectChange, Plan, TableCounts, TableRows
 
 _SIGNS = {"created": ("+", "green"), "changed": ("~", "yellow"), "deleted": ("-", "red")}
 _KEYS = {
@@ -45,6 +45,14 @@ def picture(plan: Plan, host: str | None = None) -> RenderableType:
             Text(),
         ]
     return Group(*parts[:-1])
+
+
+def pruned(gone: list[ObjectChange]) -> RenderableType:
+    """What would be deleted besides, one by one, after the rest is written."""
+    if not gone:
+        return Text("nothing would be pruned")
+    lines = [Text(f"- {Kind(item.kind).singular} {typed(item.kind, item.tenant, item.name)}", "red") for item in gone]
+    return titled("and then would be deleted, one by one", *lines)
 
 
 def _objects(plan: Plan) -> RenderableType:

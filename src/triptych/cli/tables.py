@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from triptych.cli import completion
 from triptych.cli.connect import CaOption, ServerOption, TokenOption
 from triptych.cli.onhost import actual_rows
 from triptych.cli.output import Format, OutputOption, console, counted, print_data, rich_table
@@ -15,7 +16,7 @@ from triptych.cli.source import FilesOption, LabOption, source
 
 
 def tables(
-    host: Annotated[str, typer.Argument(help="The host, by its declared name.")],
+    host: Annotated[str, typer.Argument(help="The host, by its declared name.", autocompletion=completion.hosts)],
     lab: LabOption = None,
     file: FilesOption = None,
     server: ServerOption = None,

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
+from triptych.cli import completion
 from triptych.cli.connect import CaOption, ServerOption, TokenOption
 from triptych.cli.names import split
 from triptych.cli.output import Format, OutputOption, console, print_data
@@ -20,7 +21,9 @@ _GOOD = {"delivered", "answered", "flooded"}
 
 
 def trace(
-    port: Annotated[str, typer.Argument(help="The VM that sends.", metavar="TENANT/PORT")],
+    port: Annotated[
+        str, typer.Argument(help="The VM that sends.", metavar="TENANT/PORT", autocompletion=completion.ports)
+    ],
     destination: Annotated[str, typer.Argument(help="An IP address, or another TENANT/PORT.")],
     lab: LabOption = None,
     file: FilesOption = None,

@@ -127,8 +127,19 @@ def issue(
 
 def signing_request(subject: Subject, key: Key) -> x509.CertificateSigningRequest:
     """What proves to an authority that its sender has a key, and shows nothing of it (RFC 2986)."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject.name[:_LONGEST_COMMON_NAME])])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name(subject))])
     return x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+
+
+def common_name(subject: Subject) -> str:
+    """What stands in a signing request for a subject."""
+    return subject.name[:_LONGEST_COMMON_NAME]
+
+
+def requested_name(request: x509.CertificateSigningRequest) -> str:
+    """Whom a signing request names; empty when nobody."""
+    found = request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if found else ""
 
 
 def subject_of(certificate: x509.Certificate) -> Subject:

@@ -74,6 +74,8 @@ class Entry:
     ends: datetime
     state: State
     reason: str = ""
+    present: bool = False
+    """Whether it is the one that its subject is to use: the last one issued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ class PkiFolder:
         if certificate_path.exists() or key_path.exists():
             raise InputError(f"{subject}: has {certificate_path} already; renew it: {self._renewal(subject)}")
         if request is not None:
-            return self._keep(subject, self._signed(authority, subject, requested_key(request), days))
+            return self._keep(subject, self._signed(authority, subject, requested_key(request, subject), days))
         return self._keep(subject, *self._with_new_key(authority, subject, days))
 
     def renew(self, role: Role, name: str, days: int = DAYS, *, new_key: bool = False) -> Pair:
@@ -146,6 +148,11 @@ class PkiFolder:
         old = read_certificate(certificate_path)
         subject = certificates.subject_of(old)
         if not new_key:
+            if (self.path / "revoked" / f"{serial_text(old)}.json").exists():
+                raise InputError(
+                    f"{subject}: its certificate is revoked, and a new one for the same key would undo that;"
+                    f" give it another key: {self._renewal(subject)} --new-key"
+                )
             return self._keep(subject, self._signed(authority, subject, _public_key(old, certificate_path), days))
         if not key_path.exists():
             raise InputError(f"{subject}: made its own key; let it make a new signing request and issue that")
@@ -196,7 +203,10 @@ class PkiFolder:
             state = State.EXPIRED
         elif ends - now <= SOON:
             state = State.EXPIRING
-        return Entry(certificates.subject_of(certificate), serial, begins, ends, state, reason)
+        subject = certificates.subject_of(certificate)
+        path, _ = self._places(subject)
+        present = path.exists() and serial_text(read_certificate(path)) == serial
+        return Entry(subject, serial, begins, ends, state, reason, present)
 
     def _need_authority(self) -> None:
         if not self.authority_path.exists():
@@ -246,15 +256,18 @@ class PkiFolder:
         return f"triptych pki renew {flag}{subject.name}"
 
 
-def requested_key(path: Path) -> ec.EllipticCurvePublicKey:
+def requested_key(path: Path, subject: Subject) -> ec.EllipticCurvePublicKey:
     """The public key of a signing request, which its signature proves its owner to have; InputError.
 
-    The names in the request do not count: those that are issued are chosen by who issues.
+    Who issues chooses the names, but a request that names somebody else is the wrong file.
     """
     try:
         request = x509.load_pem_x509_csr(read(path))
     except ValueError:
         raise InputError(f"{path}: holds no signing request in PEM") from None
+    named = certificates.requested_name(request)
+    if named not in ("", certificates.common_name(subject)):
+        raise InputError(f"{path}: asks for {named}, not for {subject}; issue that one, or take the right request")
     key = request.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey) or not request.is_signature_valid:
         raise InputError(f"{path}: its key is not on an elliptic curve, or it is not signed with it")

@@ -167,8 +167,11 @@ def test_status_is_the_fleet_at_a_glance(triptych: Commands) -> None:
     done = triptych("status")
     assert done.returncode == 0
     assert "3 hosts, 2 tenants, 2 routers, 4 segments, 7 ports, 2 routes; 0 of 3 hosts connected" in done.stdout
-    assert [line.split()[:3] for line in done.stdout.splitlines()[-3:]] == [
-        [name, "never", "seen"] for name in ("h1", "h2", "h3")
+    assert [line.split()[:4] for line in done.stdout.splitlines()[-6:-3]] == [
+        [name, "never", "seen", "-"] for name in ("h1", "h2", "h3")
+    ]
+    assert done.stdout.splitlines()[-3:] == [
+        f"{name}: its agent has not come since this controller began" for name in ("h1", "h2", "h3")
     ]
     answer = json.loads(triptych("status", "-o", "json").stdout)
     assert list(answer) == ["version", "revision", "objects", "hosts", "moving"]

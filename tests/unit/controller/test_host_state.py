@@ -43,12 +43,15 @@ def test_a_report_is_told_in_names() -> None:
             "the disk is full",
             "7 rows of routes are refused there: the map is full",
             "port acme/c: the interface is another port's",
-            "claimed acme/z, 3 times in vain: it is h2's",
+            "claimed acme/z, 3 times in vain, last at 00:00:00 UTC: it is h2's",
         ],
     )
 
 
 def test_a_host_that_never_came_is_behind_by_everything() -> None:
-    """A host that nothing is known of lags by all revisions, and one that is up to date by none."""
-    assert host_state(HostStatus("h1", False), 9, ()) == HostState("h1", False, lag=9)
+    """A host that nothing is known of lags by all revisions, and one that is up to date by none; each says why."""
+    unseen = "its agent has not come since this controller began"
+    assert host_state(HostStatus("h1", False), 9, ()) == HostState("h1", False, lag=9, problems=[unseen])
+    away = "its agent is away: its VMs talk on, and hear of no change"
+    assert host_state(HostStatus("h1", False, 7), 9, ()) == HostState("h1", False, 7, 2, problems=[away])
     assert host_state(HostStatus("h1", True, 9), 9, ()) == HostState("h1", True, 9)

@@ -244,10 +244,12 @@ def test_a_new_key_comes_only_when_asked_for(pki: PkiFolder) -> None:
 
 
 def test_a_key_may_stay_on_its_host(pki: PkiFolder, tmp_path: Path) -> None:
-    """A signing request gets a certificate for its key, under the name that is issued and not the one it asks for."""
+    """A signing request gets a certificate for its key, whatever the authority adds; one of another host is refused."""
     key = certificates.new_key()
     request = tmp_path / "h1.csr"
-    request.write_bytes(certificate_pem(certificates.signing_request(certificates.host("h9"), key)))
+    request.write_bytes(certificate_pem(certificates.signing_request(certificates.host("h1"), key)))
+    with pytest.raises(InputError, match="asks for h1, not for host h9"):
+        pki.issue(certificates.host("h9"), request=request)
     pair = pki.issue(certificates.host("h1"), request=request)
     made = read_certificate(pair.certificate)
     assert (certificates.subject_of(made), made.public_key(), pair.key) == (
@@ -317,7 +319,10 @@ def test_a_controller_is_at_names_and_addresses(place: str) -> None:
         ),
         (lambda path: (path / "ca.crt").write_text("nothing"), "ca.crt: holds no certificate in PEM"),
         (lambda path: (path / "ca.key").write_text("nothing"), "ca.key: holds no private key in PEM"),
-        (lambda path: (path / "ca.crt").unlink(), "holds no authority; name its folder with --dir, or make one: triptych pki init"),
+        (
+            lambda path: (path / "ca.crt").unlink(),
+            "holds no authority; name its folder with --dir, or make one: triptych pki init",
+        ),
     ],
     ids=["no key", "another key", "no certificate", "no PEM", "nothing"],
 )
@@ -423,3 +428,19 @@ def test_a_passphrase_is_the_first_line_of_a_file_of_ones_own(
     else:
         with pytest.raises(InputError, match=said):
             read_passphrase(path)
+
+
+def test_a_revoked_key_is_not_certified_again(pki: PkiFolder) -> None:
+    """Renewing what is revoked needs another key; the list says which certificate of a host is the current one."""
+    first = pki.issue(certificates.host("h1"))
+    second = pki.renew(Role.HOST, "h1")
+    pki.revoke("h1", "lost")
+    with pytest.raises(InputError, match="triptych pki renew h1 --new-key"):
+        pki.renew(Role.HOST, "h1")
+    third = pki.renew(Role.HOST, "h1", new_key=True)
+    found = {entry.serial: (entry.state, entry.present) for entry in pki.list()}
+    assert found == {
+        first.serial: (State.REVOKED, False),
+        second.serial: (State.REVOKED, False),
+        third.serial: (State.VALID, True),
+    }

@@ -19,6 +19,7 @@ import msgspec
 
 from triptych.client.rest.call import Answer, Call, Pages, json_body, nothing, path, reading
 from triptych.client.rest.messages import (
+    AuditLog,
     IssuedToken,
     NewToken,
     ObjectChange,
@@ -168,6 +169,12 @@ def create_token(wanted: NewToken) -> Call[IssuedToken]:
 def revoke_token(number: str) -> Call[None]:
     """End a token."""
     return Call("DELETE", path("tokens", number), nothing, when_repeated={404: nothing})
+
+
+def audit() -> Pages[AuditLog]:
+    """Who changed what, the oldest first."""
+    call = Call("GET", path("audit"), reading(AuditLog), {"limit": str(PAGE)})
+    return Pages(call, lambda page: page.entries, lambda page: page.next or "")
 
 
 def revocations() -> Call[list[Revocation]]:

@@ -166,6 +166,29 @@ class IssuedToken(msgspec.Struct, frozen=True):
     secret: str
 
 
+class AuditEntry(msgspec.Struct, frozen=True):
+    """One line of the audit log. `actor` is `token:ID (NAME)`, `host:NAME` or `local`; `at` is RFC 3339.
+
+    `objects` are `created|changed|deleted KIND NAME`, the first of `count`.
+    """
+
+    id: str
+    at: str
+    actor: str
+    request: str = ""
+    action: str = ""
+    objects: list[str] = []
+    count: int = 0
+    detail: str = ""
+
+
+class AuditLog(msgspec.Struct, frozen=True):
+    """A part of the audit log, the oldest first. `next` is the cursor of the following part; null at the end."""
+
+    entries: list[AuditEntry]
+    next: str | None = None
+
+
 class Revocation(msgspec.Struct, frozen=True):
     """A certificate that counts no longer. `serial` is hexadecimal without a prefix."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -53,6 +54,10 @@ def _differing(old: Object | None, new: Object | None) -> list[str]:
     return [name for name in names if getattr(old, name) != getattr(new, name)]
 
 
+_AWAY = "its agent is away: its VMs talk on, and hear of no change"
+_UNSEEN = "its agent has not come since this controller began"
+
+
 def host_state(status: HostStatus, revision: int, refusals: tuple[Refusal, ...]) -> HostState:
     """How a host fares while the network is at `revision`; by what its agent reports, as the wire's plain data."""
     report = status.report
@@ -60,7 +65,8 @@ def host_state(status: HostStatus, revision: int, refusals: tuple[Refusal, ...])
     for item in report.get("drops", ()):
         drops[_reason(item["reason"])] += item["packets"]
     ports = Counter(PortPhase(item["phase"]).name.lower() for item in report.get("ports", ()))
-    problems = [str(error) for error in report.get("errors", ())]
+    problems = [] if status.connected else [_AWAY if status.programmed else _UNSEEN]
+    problems += [str(error) for error in report.get("errors", ())]
     problems += [
         f"{item['rows']} rows of {item['table']} are refused there: {item['message']}"
         for item in report.get("refused", ())
@@ -70,7 +76,11 @@ def host_state(status: HostStatus, revision: int, refusals: tuple[Refusal, ...])
         for item in report.get("ports", ())
         if item["phase"] == PortPhase.REFUSED.value
     ]
-    problems += [f"claimed {item.port}, {item.count} times in vain: {item.reason}" for item in refusals]
+    problems += [
+        f"claimed {item.port}, {item.count} times in vain, last at {datetime.fromtimestamp(item.at, UTC):%H:%M:%S} UTC:"
+        f" {item.reason}"
+        for item in refusals
+    ]
     return HostState(
         host=status.host,
         connected=status.connected,

@@ -29,6 +29,8 @@ from triptych.core.model import Key, Kind
 from triptych.errors import InputError
 
 MAX_ROWS = 100_000
+REFUSALS_SECONDS = 3600.0
+"""How long a refused claim is told of: what was wrong yesterday is in the audit log."""
 
 _Request = Request[Any, Any, Any]
 _TAGS = ["network"]
@@ -161,7 +163,8 @@ async def status(desk: AtDesk, caller: By) -> Status:
     require_fleet(caller.actor)
     found = desk.reading.status()
     refusals = desk.service.refusals
-    hosts = [host_state(item, found.revision, refusals.of(item.host)) for item in found.hosts]
+    since = desk.service.now() - REFUSALS_SECONDS
+    hosts = [host_state(item, found.revision, refusals.of(item.host, since)) for item in found.hosts]
     moving = [Moving(move.port, move.former, move.host, move.revision, list(move.waiting)) for move in found.moves]
     return Status(__version__, found.revision, dict(found.objects), hosts, moving)
 

@@ -98,10 +98,10 @@ class Refusals:
         count, told.silent, told.at = told.silent, 0, now
         return count
 
-    def of(self, host: str) -> tuple[Refusal, ...]:
-        """Those of a host, the latest last."""
+    def of(self, host: str, since: float = 0.0) -> tuple[Refusal, ...]:
+        """Those of a host that were not before a moment, the latest last."""
         told = self._hosts.get(host)
-        return tuple(told.ports.values()) if told is not None else ()
+        return tuple(item for item in told.ports.values() if item.at >= since) if told is not None else ()
 
 
 def _bound(memory: OrderedDict[str, Any], most: int) -> None:

@@ -1,0 +1,72 @@
+"""Names for the shell's completion: of objects and hosts from the controller, of labs from this machine.
+
+A shell waits for these while somebody types: what is not known within a moment is no
+suggestion, and nothing is ever said about why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
+
+import typer
+
+from triptych.cli.kinds import typed
+from triptych.core.model import Kind
+from triptych.errors import TriptychError
+
+SECONDS = 1.0
+MOST = 200
+"""Suggestions at most; nobody reads more."""
+
+
+def hosts(incomplete: str = "") -> list[str]:
+    """Declared hosts that begin so."""
+    return _beginning(incomplete, _names(Kind.HOST, incomplete))
+
+
+def ports(incomplete: str = "") -> list[str]:
+    """Declared ports that begin so."""
+    return _beginning(incomplete, _names(Kind.PORT, incomplete))
+
+
+def tenants(incomplete: str = "") -> list[str]:
+    """Declared tenants that begin so."""
+    return _beginning(incomplete, _names(Kind.TENANT, incomplete))
+
+
+def objects(context: typer.Context, incomplete: str = "") -> list[str]:
+    """Declared objects of the kind that was typed before."""
+    kind = context.params.get("kind")
+    return _beginning(incomplete, _names(kind, incomplete)) if isinstance(kind, Kind) else []
+
+
+def labs(incomplete: str = "") -> list[str]:
+    """Labs that run and begin so."""
+    from triptych.lab import Lab
+
+    with suppress(TriptychError, OSError):
+        return _beginning(incomplete, (entry.name for entry in Lab.list()))
+    return []
+
+
+def _names(kind: Kind, incomplete: str) -> Iterator[str]:
+    from triptych.cli.connect import configured
+    from triptych.client.rest import Client, Retry, api
+
+    with suppress(TriptychError, OSError):
+        server = configured()
+        if server is None:
+            return
+        with Client(server, retry=Retry(attempts=1), timeout=SECONDS) as client:
+            tenant, slash, _ = incomplete.partition("/")
+            pages = api.listing(kind, {"tenant": tenant} if slash else {})
+            # One page: the next ones would take as long again.
+            for item in islice(client.items(pages), api.PAGE):
+                name = f"{item['router']} {item['prefix']}" if kind is Kind.ROUTE else item["name"]
+                yield typed(kind.value, item.get("tenant", ""), name)
+
+
+def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
+    return list(islice((name for name in names if name.startswith(incomplete)), MOST))

@@ -1,0 +1,85 @@
+"""`triptych migrate`: another host takes a port over."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from triptych.cli import completion
+from triptych.cli.connect import CaOption, ServerOption, TokenOption, controller
+from triptych.cli.declared import tell
+from triptych.cli.kinds import key_of
+from triptych.cli.output import Format, OutputOption, say
+from triptych.core.model import Kind
+
+if TYPE_CHECKING:
+    from triptych.client.rest import Client
+
+_PAUSE = 0.3
+"""Seconds between two questions whether it has moved."""
+
+
+def migrate(
+    port: Annotated[
+        str, typer.Argument(metavar="TENANT/PORT", help="The port that is to move.", autocompletion=completion.ports)
+    ],
+    host: Annotated[
+        str | None,
+        typer.Argument(
+            help="The host that may take it over; it moves by the attach there.", autocompletion=completion.hosts
+        ),
+    ] = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Take it back: the port stays where it is.")] = False,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            "--wait",
+            min=0,
+            max=3600,
+            metavar="SECONDS",
+            help="Wait until it has moved, and every host concerned knows of it.",
+        ),
+    ] = None,
+    server: ServerOption = None,
+    token_file: TokenOption = None,
+    ca: CaOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Let another host take a port over from the one that has it (live migration)."""
+    from triptych.client.rest import api
+
+    if (host is None) is not cancel:
+        raise typer.BadParameter("give the host that may take it over, or --cancel", param_hint="HOST")
+    with controller(server, token_file, ca) as client:
+        written = client.send(api.migrate(key_of(Kind.PORT, port), host))
+        missing = _missing(client, port, host, wait) if host is not None and wait is not None else ""
+    tell(written, output)
+    if missing:
+        say(f"triptych: {missing}")
+        raise typer.Exit(1)
+
+
+def _missing(client: Client, port: str, host: str, seconds: float) -> str:
+    """What the move still waits for after so many seconds, as a sentence; empty when it is finished."""
+    deadline = time.monotonic() + seconds
+    while True:
+        missing = _moved(client, port, host)
+        left = deadline - time.monotonic()
+        if not missing or left <= 0:
+            return missing
+        # A controller tells who has acknowledged a move only when it is asked.
+        time.sleep(min(_PAUSE, left))
+
+
+def _moved(client: Client, port: str, host: str) -> str:
+    from triptych.client.rest import api
+
+    item = client.send(api.get(key_of(Kind.PORT, port))).item
+    if item.get("host") != host:
+        return f"port {port} has not moved yet: attach its interface on {host} (triptych attach {port} IFNAME)"
+    for move in client.send(api.status()).moving:
+        if move.port == port and move.waiting:
+            return f"port {port} is on {host}, and {', '.join(move.waiting)} do not know of it yet"
+    return ""
