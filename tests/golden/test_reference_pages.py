@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tools.write_reference import FOLDER, pages
 from triptych.agent.config import SETTINGS as AGENT
 from triptych.controller.config import SETTINGS as CONTROLLER
+from triptych.core.verdicts import Event
 
 MADE = pages()
 
@@ -25,3 +27,10 @@ def test_every_setting_is_on_the_page() -> None:
     for settings in (AGENT, CONTROLLER):
         for setting in settings.all:
             assert f"| `{setting.variable(settings.prefix)}` | `{setting.flag}` |" in text
+
+
+def test_every_event_is_explained(repository: Path) -> None:
+    """Each value that the label `event` can have stands on the page about the agent."""
+    page = (repository / "docs/howto/agent.md").read_text(encoding="utf-8")
+    table = page.partition("| label | value | meaning |")[2].partition("| `fault`")[0]
+    assert set(re.findall(r"`([a-z_]+)`", table)) >= {event.name.lower() for event in Event}

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import msgspec
 import typer
+import yaml
 from rich.console import Console
 
 from triptych.bench import report
@@ -48,6 +49,7 @@ class Output(StrEnum):
 
     table = "table"
     json = "json"
+    yaml = "yaml"
 
 
 @app.command()
@@ -81,6 +83,8 @@ def bench(
         where = report.write(result, directory)
     if output is Output.json:
         sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
+    elif output is Output.yaml:
+        sys.stdout.write(yaml.safe_dump(msgspec.to_builtins(result), sort_keys=False, allow_unicode=True))
     else:
         terminal.show(result, Console())
     progress.print(f"report: {where / report.REPORT}", soft_wrap=True)

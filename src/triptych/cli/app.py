@@ -41,33 +41,34 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(demo)
-app.command("check")(check.check)
-app.command("tables")(tables.tables)
-app.command("trace")(trace.trace)
-app.command("explain")(explain.explain)
-app.command("plan")(declared.plan)
-app.command("apply")(declared.apply)
-app.command("get")(declared.get)
-app.command("delete")(declared.delete)
-app.command("migrate")(migrate.migrate)
-app.command("watch")(fleet.watch)
-app.command("status")(fleet.status)
-app.command("audit")(audit.audit)
-app.command("controller")(daemons.controller)
-app.command("backup")(backup.backup)
-app.command("agent")(daemons.agent)
-app.command("attach")(daemons.attach)
-app.command("detach")(daemons.detach)
-app.command("ports")(daemons.ports)
-app.command("agent-status")(onhost.agent_status)
-app.add_typer(lab.app, name="lab")
-app.add_typer(pki.app, name="pki")
-app.add_typer(token.app, name="token")
+app.command("demo", short_help="See it work on this machine: an example network, real packets")(demo)
+app.command("check", short_help="Validate documents offline; all errors at once")(check.check)
+app.command("tables", short_help="The rows of a host: those it should have, or has")(tables.tables)
+app.command("trace", short_help="Where a packet would go and why, lookup by lookup")(trace.trace)
+app.command("explain", short_help="Which declared objects made a row")(explain.explain)
+app.command("plan", short_help="What apply would change, objects and rows; changes nothing")(declared.plan)
+app.command("apply", short_help="Declare what documents say, all of it or nothing")(declared.apply)
+app.command("get", short_help="Show declared objects, as a table or as a document")(declared.get)
+app.command("delete", short_help="Delete objects; refused while others refer to them")(declared.delete)
+app.command("migrate", short_help="Let another host take a port over (live migration)")(migrate.migrate)
+app.command("watch", short_help="Show changes of the declared network as they happen")(fleet.watch)
+app.command("status", short_help="The fleet at a glance: hosts, lag, drift, drops")(fleet.status)
+app.command("audit", short_help="Who changed what and when")(audit.audit)
+app.command("controller", short_help="Be a controller, until a signal ends it")(daemons.controller)
+app.command("backup", short_help="Copy a controller's SQLite store, in use or not")(backup.backup)
+app.command("agent", short_help="Be this host's agent, until a signal ends it")(daemons.agent)
+app.command("attach", short_help="Make an interface of this host a port")(daemons.attach)
+app.command("detach", short_help="Make a port's interface on this host nothing again")(daemons.detach)
+app.command("ports", short_help="The ports of this host and how they fare")(daemons.ports)
+app.command("agent-status", short_help="How this host's agent and its data plane fare")(onhost.agent_status)
+app.add_typer(lab.app, name="lab", short_help="Hosts and VMs of a document as network namespaces")
+app.add_typer(pki.app, name="pki", short_help="Certificates of hosts and controllers")
+app.add_typer(token.app, name="token", short_help="Who may ask the controller, and for what")
 
 
 @app.command(
     "bench",
+    short_help="Measure this machine, side by side with yardsticks",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
     add_help_option=False,
 )
@@ -75,8 +76,7 @@ def bench(context: typer.Context) -> None:
     """Measure this machine, one workload side by side with its yardsticks, with a report."""
     from triptych.bench.commands import app as workloads
 
-    with usage.unwinding():
-        raise typer.Exit(workloads(args=context.args, prog_name="triptych bench", standalone_mode=False) or 0)
+    raise typer.Exit(workloads(args=context.args, prog_name="triptych bench", standalone_mode=False) or 0)
 
 
 def _version(wanted: bool) -> None:

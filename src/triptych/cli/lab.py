@@ -50,7 +50,7 @@ class ControlName(StrEnum):
     DIRECT = "direct"
 
 
-@app.command("up")
+@app.command("up", short_help="Build a lab, or change a running one in place")
 def up(
     files: Annotated[
         list[Path], typer.Argument(help="The document; several files are read as one.", metavar="FILE...")
@@ -92,7 +92,7 @@ def up(
         say(f'it has a controller of its own; to ask it: eval "$(triptych lab env --name {name})"')
 
 
-@app.command("env")
+@app.command("env", short_help="What lets this shell ask the lab's controller")
 def env(
     name: NameOption = DEFAULT_LAB,
     host: Annotated[
@@ -111,7 +111,11 @@ def env(
         typer.echo(f"export {variable}={quote(value)}")
 
 
-@app.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@app.command(
+    "exec",
+    short_help="Run a command inside a VM or a host",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 def execute(
     words: Annotated[
         list[str],

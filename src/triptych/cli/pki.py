@@ -37,7 +37,7 @@ PassphraseOption = Annotated[
 ControllerOption = Annotated[bool, typer.Option("--controller", help="For a controller, not a host.")]
 
 
-@app.command("init")
+@app.command("init", short_help="Make an authority, which signs")
 def init(
     directory: DirOption = _DIR,
     name: Annotated[str, typer.Option("--name", help="What the authority is called in its certificate.")] = "triptych",
@@ -49,7 +49,7 @@ def init(
     say(f"{path} is what agents, controllers and users trust; {directory / 'ca.key'} signs, and never leaves here")
 
 
-@app.command("issue")
+@app.command("issue", short_help="The first certificate of a host or a controller")
 def issue(
     names: Annotated[
         list[str],
@@ -90,7 +90,7 @@ def renew(
     _tell(_authority(directory, passphrase_file).renew(role, name, days, new_key=new_key), output)
 
 
-@app.command("request")
+@app.command("request", short_help="A key on its own host, and the request to sign")
 def request_(
     host: Annotated[str, typer.Argument(help="The host, by its declared name.")],
     key: Annotated[Path, typer.Option("--key", help="Where to put the new key; it is never shown to anyone.")],
@@ -107,7 +107,7 @@ def request_(
     say(f"take {out} to the authority: triptych pki issue {host} --request {out.name}")
 
 
-@app.command("revoke")
+@app.command("revoke", short_help="Let certificates count no longer")
 def revoke(
     what: Annotated[str, typer.Argument(metavar="NAME|SERIAL", help="A host or controller, or one serial number.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, for the list.")] = "",

@@ -24,7 +24,7 @@ class RoleName(StrEnum):
     ADMIN = "admin"
 
 
-@app.command("create")
+@app.command("create", short_help="Make a token; its secret is shown this once")
 def create(
     name: Annotated[str, typer.Argument(help="Whose it is, as the audit log will have it.")],
     role: Annotated[RoleName, typer.Option("--role", help="What it allows.")] = RoleName.VIEWER,

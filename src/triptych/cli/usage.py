@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 from typer.exceptions import TyperException
@@ -18,22 +14,6 @@ _VALIDATOR = "Value error, "
 
 class UsageError(InputError):
     """What was typed cannot be meant, whatever the network is: exit code 2."""
-
-
-@contextmanager
-def unwinding() -> Iterator[None]:
-    """Let SIGTERM end the block as an interrupt does, so that what it made is taken away."""
-
-    def end(number: int, _: FrameType | None) -> None:
-        # Once: a second one must not stop the cleaning up.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def one_line(error: TyperException) -> str:

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import typer
 
+from tests.unit.cli.controlled import Commands
 from triptych.cli.app import app
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "cli.md"
@@ -35,3 +37,12 @@ def test_every_command_is_in_the_reference() -> None:
     groups = {name.split()[0] for name in there if " " in name}
     found = {name if name.split()[0] in groups else name.split()[0] for name in named}
     assert found == there
+
+
+@pytest.mark.parametrize("group", [(), ("lab",), ("pki",), ("token",)], ids=lambda words: " ".join(words) or "triptych")
+def test_the_help_says_whole_sentences(tmp_path: Path, group: tuple[str, ...]) -> None:
+    """On a terminal of 80 columns no command's line in the help of its group is cut."""
+    said = Commands(tmp_path).process(*group, "--help", COLUMNS="80", TERMINAL_WIDTH="80").stdout
+    listed = said.partition("Commands:")[2].splitlines()
+    assert len(listed) > 3
+    assert [line for line in listed if line.endswith("...")] == []

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
+from triptych.bench.signals import ended_by_signals
 from triptych.cli.check import summary
 from triptych.cli.demo.narrator import Narrator
 from triptych.cli.lab import DriverName
 from triptych.cli.output import console, counted, is_root, rich_table
 from triptych.cli.rows import describe
 from triptych.cli.trace import picture
-from triptych.cli.usage import unwinding
 from triptych.core.forward import trace
 from triptych.core.model import Network
 from triptych.documents import load_network
@@ -51,7 +51,7 @@ def demo(
         _show_tables(network, tell)
         _show_traces(network, tell)
     else:
-        with unwinding():
+        with ended_by_signals():
             _play(network, tell)
     tell.close()
     if tell.failed:
