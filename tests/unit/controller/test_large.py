@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -15,7 +15,9 @@ from triptych.controller.service.access import LOCAL
 from triptych.controller.service.change import ChangeSet
 from triptych.controller.service.decide import Wanted, decide
 from triptych.controller.slices import LARGE
-from triptych.core.model import Key, Kind
+from triptych.core.compile import Change, Compiler, Newcomers
+from triptych.core.model import Document, Key, Kind
+from triptych.core.tables import Delta
 from triptych.stores.memory import MemoryStore
 from triptych.testing.office import Office, open_office, port, town
 
@@ -102,6 +104,35 @@ async def test_a_plan_waits_for_a_large_decision(monkeypatch: pytest.MonkeyPatch
         assert not planning.done()
         held.free.set()
         assert (await planning).objects == ()
+
+
+async def test_a_large_plan_is_made_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While its rows are tried in a thread everyone reads the network as it is; the plan has all of them."""
+    busy, free = threading.Event(), threading.Event()
+    threads: list[int] = []
+    apply = Compiler.apply
+
+    def held(compiler: Compiler, changes: Iterable[Change], newcomers: Newcomers | None = None) -> Delta:
+        delta = apply(compiler, changes, newcomers)
+        if newcomers is not None:
+            threads.append(threading.get_ident())
+            busy.set()
+            assert free.wait(30)
+        return delta
+
+    async with MemoryStore() as store, open_office(store) as office:
+        await office.apply(town())
+        rows = office.mirror.compiler.rows
+        monkeypatch.setattr(Compiler, "apply", held)
+        planning = asyncio.create_task(office.service.plan([Document("test", DOCUMENT)], service.Caller(LOCAL)))
+        assert await asyncio.to_thread(busy.wait, 30)
+        assert (office.mirror.compiler.rows, len(office.mirror.declared.ports)) == (rows, 0)
+        free.set()
+        made = await planning
+        assert {name: counts.added for name, counts in made.counts.items()} == {"locations": LARGE, "neighbors": LARGE}
+        assert (office.mirror.compiler.rows, len(office.mirror.declared.ports)) == (rows, 0)
+        assert len(threads) == 1
+        assert threading.get_ident() not in threads
 
 
 async def test_a_cancelled_decision_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from triptych.controller.mirror.contents import Contents
-from triptych.controller.mirror.intake import Intake
 from triptych.controller.mirror.owners import Owners
 from triptych.controller.service.access import LOCAL
 from triptych.controller.service.service import Caller
 from triptych.controller.slices import LARGE
-from triptych.core.compile import Compiler, compile_network
-from triptych.core.model import Document, Kind
+from triptych.core.compile import Change, Compiler, compile_network
+from triptych.core.model import Document, Key, Kind
 from triptych.core.model.keys import object_key
 from triptych.core.tables import Delta
 from triptych.stores.base import Txn
@@ -30,11 +30,11 @@ class Held:
         self.threads: list[int] = []
         apply = Contents.apply
 
-        def held(contents: Contents, intake: Intake) -> Delta:
-            if len(intake.all) < LARGE:
-                return apply(contents, intake)
+        def held(contents: Contents, changes: Sequence[Change], revisions: Mapping[Key, int]) -> Delta:
+            if len(changes) < LARGE:
+                return apply(contents, changes, revisions)
             self.threads.append(threading.get_ident())
-            delta = apply(contents, intake)
+            delta = apply(contents, changes, revisions)
             self.busy.set()
             assert self.free.wait(30)
             return delta
@@ -66,6 +66,7 @@ async def test_a_large_batch_is_compiled_beside_the_loop(monkeypatch: pytest.Mon
         office.mirror.orders.of(office.mirror.declared, (Kind.PORT, "host", ("", "h1")))
         before = _shown(office)
         held = Held(monkeypatch)
+        changing: asyncio.Task[object]
         if gone:
             txn = Txn(deletes=tuple(object_key(key) for key in office.mirror.revisions if key.kind is Kind.PORT))
             changing = asyncio.create_task(store.commit(txn))

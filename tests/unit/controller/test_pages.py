@@ -9,7 +9,6 @@ import pytest
 
 from triptych.controller.mirror import Mirror
 from triptych.controller.mirror.contents import Contents
-from triptych.controller.mirror.intake import Intake
 from triptych.controller.mirror.orders import groups_of, members
 from triptych.controller.service.access import LOCAL, Actor, Role
 from triptych.controller.service.pages import Filters
@@ -97,7 +96,7 @@ async def test_orders_follow_what_changes(seed: int) -> None:
             changes: list[Change] = [
                 Put(item) if random.random() < 0.6 else Delete(item.key) for item in random.sample(objects, size)
             ]
-            contents.apply(Intake(changes * random.choice((1, 2)), {}))
+            contents.apply(changes * random.choice((1, 2)), {})
             declared = contents.compiler.declared
             for group in groups:
                 assert contents.orders.of(declared, group) == sorted(members(declared, group))
@@ -118,7 +117,12 @@ async def test_a_page_costs_what_is_on_it(monkeypatch: pytest.MonkeyPatch, filte
     """Among hundreds of ports a page of ten looks at eleven of them, wherever it begins, and after changes too."""
     looked: list[Key] = []
     find = Mirror.get
-    monkeypatch.setattr(Mirror, "get", lambda mirror, key: (looked.append(key), find(mirror, key))[1])
+
+    def counted(mirror: Mirror, key: Key) -> Object:
+        looked.append(key)
+        return find(mirror, key)
+
+    monkeypatch.setattr(Mirror, "get", counted)
     async with MemoryStore() as store, open_office(store) as office:
         ports = [port(f"p{number}", f"s{1 + number % 2}", f"h{1 + number // 2 % 2}") for number in range(MANY)]
         await office.apply(town(2, 2, ports=ports))

@@ -61,6 +61,7 @@ def test_a_plan_is_what_happens(base: Network, other: Network, data: st.DataObje
                 return None
             rows = office.mirror.compiler.rows
             made = plan(office.mirror, change, limit=10**6)
+            assert plan(office.mirror, change, limit=10**6, beside=True) == made
             assert office.mirror.compiler.rows.tables == rows.tables
             before = Compiler(office.network)
             await office.apply(document)

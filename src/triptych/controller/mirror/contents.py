@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from triptych.controller.mirror.intake import Intake
 from triptych.controller.mirror.orders import Orders
 from triptych.controller.mirror.owners import Owners
-from triptych.core.compile import Compiler, Put
+from triptych.core.compile import Change, Compiler, Put
 from triptych.core.model import Key
 from triptych.core.tables import Delta
 
@@ -31,10 +33,11 @@ class Contents:
         twin.revisions.update(self.revisions)
         return twin
 
-    def apply(self, intake: Intake) -> Delta:
-        """Take a batch in that was made ready for these contents, or for what they are a copy of."""
+    def apply(self, changes: Sequence[Change], revisions: Mapping[Key, int]) -> Delta:
+        """Take a batch in; `revisions` are those of every object that it puts."""
         declared = self.compiler.declared
-        self.orders.change(declared, intake.all)
+        intake = Intake(changes, declared)
+        self.orders.change(declared, changes)
         for change in intake.changes:
             new = change.object if isinstance(change, Put) else None
             key = change.object.key if isinstance(change, Put) else change.key
@@ -46,5 +49,5 @@ class Contents:
             else:
                 self.revisions.pop(key, None)
         self.owners.join(intake.owners)
-        self.revisions.update(intake.revisions)
+        self.revisions.update(revisions)
         return self.compiler.apply(intake.changes, intake.newcomers)

@@ -16,7 +16,6 @@ from types import MappingProxyType
 import structlog
 
 from triptych.controller.mirror.contents import Contents
-from triptych.controller.mirror.intake import Intake
 from triptych.controller.mirror.orders import Orders
 from triptych.controller.mirror.owners import Owners
 from triptych.controller.mirror.waiting import Waiting
@@ -149,20 +148,20 @@ class Mirror:
             case Progress():
                 pass
         # Only here does anything change, so what is made ready meets the network that it was made for.
-        intake = await self._ready(entries)
-        if len(intake.all) >= LARGE:
+        changes, revisions = await self._ready(entries)
+        if len(changes) >= LARGE:
             async with self.steady:
                 twin = await aside(self._contents.copy)
-            delta = await aside(partial(twin.apply, intake))
+            delta = await aside(partial(twin.apply, changes, revisions))
             async with self.steady:
                 self._contents = twin
-                self._advance(intake, batch.revision, delta)
+                self._advance(changes, batch.revision, delta)
             return
         async with self.steady:
-            self._advance(intake, batch.revision, self._contents.apply(intake))
+            self._advance(changes, batch.revision, self._contents.apply(changes, revisions))
 
-    async def _ready(self, entries: Sequence[tuple[bytes, Entry | None]]) -> Intake:
-        """The changes that differ from what is here."""
+    async def _ready(self, entries: Sequence[tuple[bytes, Entry | None]]) -> tuple[list[Change], dict[Key, int]]:
+        """The changes that differ from what is here, and the revisions of what they put."""
         changes: list[Change] = []
         revisions: dict[Key, int] = {}
         async for some in in_slices(entries):
@@ -179,13 +178,13 @@ class Mirror:
                 except ValueError as error:
                     # Somebody else's writing must not take the whole network away.
                     _log.error("object unreadable", key=repr(raw), error=str(error))
-        return await Intake.of(changes, revisions, self.declared)
+        return changes, revisions
 
-    def _advance(self, intake: Intake, revision: int, delta: Delta) -> None:
-        if intake.all:
+    def _advance(self, changes: Sequence[Change], revision: int, delta: Delta) -> None:
+        if changes:
             self._network = None
             # Listeners see the rows and the revision that they are at; who waits runs after them.
             self._waiting.advance(revision)
             for listener in tuple(self._listeners):
-                listener(revision, tuple(intake.all), delta)
+                listener(revision, tuple(changes), delta)
         self._waiting.advance(revision)

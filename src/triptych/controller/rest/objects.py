@@ -20,7 +20,7 @@ from triptych.controller.rest.desk import AtDesk, By
 from triptych.controller.rest.operations import Reads, writes
 from triptych.controller.rest.schemas import object_schema
 from triptych.controller.service.access import require_read
-from triptych.controller.service.reading import Filters
+from triptych.controller.service.pages import Filters
 from triptych.core.model import Key, Kind
 from triptych.core.model.fields import RefusedError
 from triptych.core.model.fields import prefix as read_prefix

@@ -1,7 +1,7 @@
 """What a change would do, without doing it: objects, and rows by table and by host.
 
-The mirror's own compiler takes the change in and takes it back before anyone else gets a
-turn, so a plan costs what it changes.
+The mirror's own compiler takes a small change in and takes it back before anyone else gets a
+turn, so a plan costs what it changes. A copy of it, which nobody looks at, takes a large one in.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import msgspec
 
 from triptych.controller.mirror import Mirror
+from triptych.controller.mirror.intake import Intake
 from triptych.controller.service.change import ChangeSet, Step
 from triptych.controller.service.difference import Difference, difference_of
 from triptych.controller.service.reach import hosts_of
@@ -70,18 +71,57 @@ class Plan(msgspec.Struct, frozen=True):
     hosts: Mapping[str, Mapping[str, TableCounts]]
 
 
-def plan(mirror: Mirror, change: ChangeSet, *, host: str | None = None, limit: int = 1000) -> Plan:
-    """What a change would do; at most `limit` rows are listed."""
+class _Tried:
+    """A change tried in a compiler itself. In each `with` it has the change; nothing may be awaited inside."""
+
+    def __init__(self, compiler: Compiler, change: ChangeSet) -> None:
+        self._compiler = compiler
+        self._change = change
+        self.delta = Delta()
+
+    @contextmanager
+    def after(self) -> Iterator[Compiler]:
+        """The compiler, with the change in."""
+        try:
+            self.delta = self._compiler.apply(self._change.changes())
+            yield self._compiler
+        finally:
+            self._compiler.apply(self._change.reverse())
+
+
+class _TriedAside:
+    """The same in a copy, at the price of copying dictionaries."""
+
+    def __init__(self, compiler: Compiler, change: ChangeSet) -> None:
+        self._twin = compiler.copy()
+        intake = Intake(change.changes(), compiler.declared)
+        self.delta = self._twin.apply(intake.changes, intake.newcomers)
+
+    @contextmanager
+    def after(self) -> Iterator[Compiler]:
+        """The copy, with the change in."""
+        yield self._twin
+
+
+def plan(
+    mirror: Mirror, change: ChangeSet, *, host: str | None = None, limit: int = 1000, beside: bool = False
+) -> Plan:
+    """What a change would do; at most `limit` rows are listed.
+
+    With `beside`, it may run in a thread while others read the mirror, and nothing there changes.
+    """
     compiler = mirror.compiler
-    with _tried(compiler, change) as delta:
-        after = hosts_of(compiler.declared, mirror.owners, change, delta)
+    tried = (_TriedAside if beside else _Tried)(compiler, change)
+    with tried.after() as changed:
+        delta = tried.delta
+        after = hosts_of(changed.declared, mirror.owners, change, delta)
     reached = hosts_of(compiler.declared, mirror.owners, change, delta) | after
     if host is not None:
         reached &= {host}
     before_scopes = {name: compiler.scopes_of_host(name) for name in reached}
-    with _tried(compiler, change):
-        after_scopes = {name: compiler.scopes_of_host(name) for name in reached}
-        gained = _scopes(compiler, after_scopes, before_scopes)
+    with tried.after() as changed:
+        after_scopes = {name: changed.scopes_of_host(name) for name in reached}
+        gained = _scopes(changed, after_scopes, before_scopes)
     lost = _scopes(compiler, before_scopes, after_scopes)
     parts = {scope: difference_of(compiler, part) for scope, part in split_delta(delta).items()}
     of_host = {name: _of_host(before_scopes[name], after_scopes[name], parts, gained, lost) for name in sorted(reached)}
@@ -96,15 +136,6 @@ def plan(mirror: Mirror, change: ChangeSet, *, host: str | None = None, limit: i
         truncated=truncated,
         hosts={name: _counts(part) for name, part in of_host.items() if part},
     )
-
-
-@contextmanager
-def _tried(compiler: Compiler, change: ChangeSet) -> Iterator[Delta]:
-    """The rows with the change in; nothing may be awaited inside."""
-    try:
-        yield compiler.apply(change.changes())
-    finally:
-        compiler.apply(change.reverse())
 
 
 def _scopes(

@@ -135,8 +135,10 @@ class Service:
         require_write(caller.actor, asked.objects)
         async with self.mirror.steady:
             deciding = partial(decide, self.mirror, asked)
-            change = await aside(deciding) if len(asked.objects) >= LARGE else deciding()
-            return plan(self.mirror, change, host=host, limit=rows)
+            if len(asked.objects) < LARGE:
+                return plan(self.mirror, deciding(), host=host, limit=rows)
+            change = await aside(deciding)
+            return await aside(partial(plan, self.mirror, change, host=host, limit=rows, beside=True))
 
     async def migrate(self, key: Key, to: str | None, caller: Caller, *, wait: float | None = None) -> Outcome:
         """Let a host take a port over from its present one (None: no longer); NotFoundError, and as `put`."""
