@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,28 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> StoreBench:
 
 
 WEB = {"router": "core", "subnets": [{"cidr": "10.1.0.0/24", "gateway": "10.1.0.1"}]}
+
+
+class Counting(ThreadPoolExecutor):
+    """An executor that counts what it is given."""
+
+    handed = 0
+
+    def submit(self, *work: Any, **options: Any) -> Any:
+        """See `ThreadPoolExecutor.submit`."""
+        self.handed += 1
+        return super().submit(*work, **options)
+
+
+async def test_small_requests_are_answered_in_the_loop() -> None:
+    """Tokens and rates are looked at by one thread only, and a small request waits for no other."""
+    async with MemoryStore() as store, served(store) as api:
+        await api.town()
+        asyncio.get_running_loop().set_default_executor(executor := Counting(1))
+        await api.ask("GET", "/v1/ports/acme/a")
+        await api.ask("PUT", "/v1/ports/acme/a", json={"segment": "web", "host": "h2"})
+        await api.ask("GET", "/v1/ports/acme/nope", 404)
+        assert executor.handed == 0
 
 
 async def test_roles_and_tenants(bench: StoreBench) -> None:

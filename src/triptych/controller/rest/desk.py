@@ -82,7 +82,7 @@ class Desk:
         return Caller(actor, str(connection.scope.get("request_id", "")), token.id)
 
 
-def authenticate(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     """A guard: lets nobody through who shows no valid token."""
     desk: Desk = connection.app.state.desk
     try:

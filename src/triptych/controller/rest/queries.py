@@ -28,7 +28,7 @@ class QueryError(DocumentError):
     """A query says what an operation does not know, or leaves out what it needs."""
 
 
-def check_query(connection: Connection, handler: BaseRouteHandler) -> None:
+async def check_query(connection: Connection, handler: BaseRouteHandler) -> None:
     """A guard: lets no query through that has other parameters than the operation; QueryError with every fault."""
     faults = list(_faults(connection, _parameters(handler)))
     if faults:
