@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import yaml
 from prometheus_client import CollectorRegistry
 
 from triptych.agent import config as agent_config
@@ -23,6 +24,7 @@ from triptych.controller.publish.metrics import Metrics as PublishMetrics
 ROOT = Path(__file__).resolve().parents[3]
 ETC = ROOT / "deploy" / "etc"
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+AGENT_METRICS = ROOT / "src" / "triptych" / "agent" / "metrics.py"
 _DEFAULT = re.compile(r"^# ([a-z_]+) = (.*)$", re.MULTILINE)
 
 
@@ -118,3 +120,18 @@ def test_every_metric_of_the_controller_is_explained() -> None:
     }
     page = (ROOT / "docs" / "howto" / "operate.md").read_text(encoding="utf-8")
     assert set(re.findall(r"`(triptych_[a-z_]+)", page)) == there
+
+
+def test_alerts_ask_for_metrics_that_there_are() -> None:
+    """Every metric in an alert is one that an agent or a controller has, and every alert says what it is."""
+    text = (ROOT / "deploy" / "prometheus" / "triptych.rules.yml").read_text(encoding="utf-8")
+    (group,) = yaml.safe_load(text)["groups"]
+    registry = CollectorRegistry()
+    controller, publisher = Metrics(), PublishMetrics(registry)
+    assert publisher.sessions is not None
+    there = {metric.name for source in (controller.registry, registry) for metric in source.collect()}
+    there |= set(re.findall(r'"(triptych_[a-z_]+)"', AGENT_METRICS.read_text(encoding="utf-8")))
+    asked = {name for rule in group["rules"] for name in re.findall(r"triptych_[a-z_]+", rule["expr"])}
+    assert len(asked) >= 7
+    assert {name.removesuffix("_bucket").removesuffix("_total") for name in asked} - there == set()
+    assert all(rule["annotations"]["summary"] and rule["labels"]["severity"] for rule in group["rules"])
