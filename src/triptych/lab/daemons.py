@@ -52,16 +52,18 @@ class Daemon(msgspec.Struct, frozen=True):
             return
         _reap()
         with self.log.open("ab") as log:
-            _children.append(
-                subprocess.Popen(
-                    [sys.executable, *self.arguments],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    env=_environment(),
-                )
+            child = subprocess.Popen(
+                [sys.executable, *self.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=_environment(),
             )
+        _children.append(child)
+        # A program that has just taken the place of ours has no command line yet: it would not be found.
+        while child.poll() is None and _arguments(child.pid) != self.arguments:
+            time.sleep(_POLL_SECONDS)
 
     def pid(self) -> int | None:
         """Its number; None when it does not run."""

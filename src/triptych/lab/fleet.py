@@ -107,7 +107,7 @@ class Fleet:
             # One without the other, of a start that was cut short or of a store that is lost, opens nothing.
             for path in (self.token, *self._control.glob(f"{self.store.name}*")):
                 path.unlink(missing_ok=True)
-        api, southbound = _free(self._lab, self._ports() if self.controller.config.exists() else ())
+        api, southbound = free_ports(self._lab, self._ports() if self.controller.config.exists() else ())
         pair = self._certificate("controllers", LOOPBACK)
         values = {
             "listen": f"{LOOPBACK}:{api}",
@@ -198,7 +198,7 @@ def _toml(values: dict[str, object]) -> str:
     return "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
 
 
-def _free(lab: str, former: Iterable[int]) -> tuple[int, int]:
+def free_ports(lab: str, former: Iterable[int] = ()) -> tuple[int, int]:
     """Two ports of loopback that nobody uses; the former ones while they are free, so that agents find them again."""
     begin = zlib.crc32(lab.encode())
     others = (_FIRST_PORT + (begin + step) % _PORTS for step in range(_PORTS))

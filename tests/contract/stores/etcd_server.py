@@ -54,6 +54,11 @@ class EtcdServer:
                 raise RuntimeError(f"etcd did not start; its log ends:\n{log.read_text()[-2000:]}")
             time.sleep(0.02)
 
+    def signal(self, number: int) -> None:
+        """Send the process a signal: with SIGSTOP connections stay, and nobody answers."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self) -> None:
         """End the process as a crash would."""
         if self._process is not None:
