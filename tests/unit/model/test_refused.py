@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from triptych.core.model.faults import MAX_FAULTS
+from triptych.core.model.fields import MAX_ADDRESSES
 from triptych.testing.documents import refusals
 
 CASES = sorted((Path(__file__).parent / "refused").glob("*.txt"))
@@ -37,6 +38,23 @@ def test_one_cause_is_one_fault() -> None:
         "net.yaml:3: port acme/p0: segment 'web' is not a declared segment (and 999 more like this); add it to segments"
         " of tenant acme, or correct the name"
     )
+
+
+@pytest.mark.parametrize(("field", "what"), [("ips", "addresses"), ("allowed_addresses", "prefixes")])
+def test_a_port_has_a_bounded_number_of_addresses(field: str, what: str) -> None:
+    """What a host is told of one port stays small, whatever is declared."""
+
+    def document(count: int) -> str:
+        listed = ", ".join(f"10.{number >> 8}.{number & 255}.1" for number in range(count))
+        return (
+            "tenants: [{name: acme}]\nsegments: [{tenant: acme, name: web, subnets: [{cidr: 10.0.0.0/8}]}]\n"
+            f"ports: [{{tenant: acme, name: a, segment: web, {field}: [{listed}]}}]\n"
+        )
+
+    assert refusals(document(MAX_ADDRESSES)) == []
+    assert refusals(document(MAX_ADDRESSES + 1)) == [
+        f"net.yaml:3: port acme/a: {field} has 1025 {what}; keep at most 1024"
+    ]
 
 
 def test_faults_are_bounded() -> None:

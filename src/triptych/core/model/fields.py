@@ -17,6 +17,8 @@ from triptych.core.model.nouns import Bum
 MAX_VNI = 2**24 - 1
 MAX_ID = 2**32 - 1
 MAX_VLAN = 4094
+MAX_ADDRESSES = 1024
+"""Of one port, of each sort: what a host is told of one port must fit a message."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 _INTERFACE = re.compile(r"[^\s/:]{1,15}\Z")
@@ -238,12 +240,16 @@ def bum(value: object) -> Bum:
         raise RefusedError(text, "is not a way to treat BUM", "give 'drop' or 'replicate'") from None
 
 
-def each(read: Callable[[object], _T], what: str, *, distinct: bool = True) -> Callable[[object], tuple[_T, ...]]:
+def each(
+    read: Callable[[object], _T], what: str, *, distinct: bool = True, most: int | None = None
+) -> Callable[[object], tuple[_T, ...]]:
     """A reader of lists; nothing may come twice in a `distinct` one."""
 
     def read_all(value: object) -> tuple[_T, ...]:
         if not isinstance(value, list):
             raise RefusedError(sort(value), "is not a list", f"write it as a list of {what}, in brackets")
+        if most is not None and len(value) > most:
+            raise RefusedError("", f"has {len(value)} {what}", f"keep at most {most}")
         result: list[_T] = []
         seen: set[_T] = set()
         refusals: list[RefusedError] = []

@@ -120,8 +120,8 @@ SHAPES: dict[Kind, Shape] = {
             "host": Field(fields.name),
             "migrate_to": Field(fields.name),
             "mac": Field(fields.mac),
-            "ips": Field(fields.each(fields.ip, "addresses")),
-            "allowed_addresses": Field(fields.each(fields.allowed, "prefixes")),
+            "ips": Field(fields.each(fields.ip, "addresses", most=fields.MAX_ADDRESSES)),
+            "allowed_addresses": Field(fields.each(fields.allowed, "prefixes", most=fields.MAX_ADDRESSES)),
         },
     ),
     Kind.ROUTE: Shape(
