@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,7 +99,8 @@ async def test_rows_carry_the_names_of_what_they_point_at() -> None:
     """Segment, host and router stand beside the numbers of a row."""
     async with MemoryStore() as store, open_office(store) as office:
         await office.apply(town(2, ports=[port("a", mac="02:00:00:00:00:01")]))
-        tables = RowNames(office.mirror.owners).tables(office.mirror.compiler.rows)
+        told = RowNames(office.mirror.owners).tables(office.mirror.compiler.rows)
+        tables = msgspec.json.decode(b"".join(told))
         assert tables["locations"][0] == {
             "vni": 10001,
             "segment": "acme/s1",

@@ -126,6 +126,13 @@ class Owners:
         twin._subnets = {router: subnets.copy() for router, subnets in self._subnets.items()}
         return twin
 
+    def numbers(self) -> Owners:
+        """An independent copy without ports: whose the numbers are that rows have."""
+        twin = Owners()
+        twin.underlays.update(self.underlays)
+        twin.router_ids, twin.vnis = self.router_ids.copy(), self.vnis.copy()
+        return twin
+
     def members(self, tenant: str, segment: str) -> Members:
         """The MACs and IPs of a segment's ports."""
         return self._members.get((tenant, segment)) or Members()

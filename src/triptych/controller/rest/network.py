@@ -16,6 +16,7 @@ from triptych.client.rest.messages import Moving, Status, Written
 from triptych.controller.rest.answers import host_state, written
 from triptych.controller.rest.bodies import read_documents, read_fields
 from triptych.controller.rest.desk import AtDesk, By
+from triptych.controller.rest.large import streamed
 from triptych.controller.rest.objects import Wait
 from triptych.controller.rest.operations import Reads, writes
 from triptych.controller.rest.schemas import document_schema
@@ -103,10 +104,10 @@ async def migrate(
     tags=_TAGS,
     operation_class=Reads,
 )
-async def tables(desk: AtDesk, caller: By, name: FromPath[str]) -> dict[str, list[ShownRow]]:
+async def tables(desk: AtDesk, caller: By, name: FromPath[str]) -> Response[dict[str, list[ShownRow]]]:
     """Rows by table."""
     require_fleet(caller.actor)
-    return dict(desk.reading.tables(name))
+    return streamed(*await desk.reading.tables(name))
 
 
 @get(

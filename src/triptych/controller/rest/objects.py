@@ -17,6 +17,7 @@ from triptych.client.rest.messages import Page, Written
 from triptych.controller.rest.answers import item_of, written
 from triptych.controller.rest.bodies import etag, read_expect, read_fields
 from triptych.controller.rest.desk import AtDesk, By
+from triptych.controller.rest.large import answer
 from triptych.controller.rest.operations import Reads, writes
 from triptych.controller.rest.schemas import object_schema
 from triptych.controller.service.access import require_read
@@ -101,7 +102,7 @@ def _place(kind: Kind) -> tuple[str, Callable[..., Key]]:
     return f"/{kind.value}/{{tenant:str}}/{{name:str}}", of_tenant
 
 
-def _listing(kind: Kind) -> Callable[..., Awaitable[Page]]:
+def _listing(kind: Kind) -> Callable[..., Awaitable[Response[Page]]]:
     async def listing(
         desk: AtDesk,
         caller: By,
@@ -112,10 +113,14 @@ def _listing(kind: Kind) -> Callable[..., Awaitable[Page]]:
         limit: Limit = 1000,
         after: FromQuery[str] = "",
         detail: Detail = False,
-    ) -> Page:
+    ) -> Response[Page]:
         filters = Filters(tenant, segment, router, host)
         page = desk.reading.page(kind, filters, caller.actor, limit=limit, after=after)
-        return Page([item_of(found, detail=detail) for found in page.found], page.revision, page.next)
+
+        def made() -> Page:
+            return Page([item_of(found, detail=detail) for found in page.found], page.revision, page.next)
+
+        return await answer(made, len(page.found))
 
     return listing
 

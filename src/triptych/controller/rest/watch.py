@@ -23,6 +23,7 @@ from triptych.controller.rest.desk import AtDesk, By, Desk
 from triptych.controller.rest.operations import Reads
 from triptych.controller.rest.places import PATTERN, Place, read_place
 from triptych.controller.service.access import Actor, may_read, owner_of
+from triptych.controller.slices import in_slices
 from triptych.core.model import Key, Kind
 from triptych.core.model.codec import decode_object
 from triptych.core.model.keys import OBJECTS, parse_object_key
@@ -67,7 +68,7 @@ async def watch(
     start = Place(history, await desk.service.store.revision()) if last is None else read_place(last)
     if start is None:
         raise InputError(f"last-event-id {str(last)[:80]!r}: is no place; send the id of the last event")
-    wanted = _Wanted(caller.actor, kind, tenant)
+    wanted = Wanted(caller.actor, kind, tenant)
     return Stream(
         _stream(desk, start, history, wanted, caller.token),
         media_type="text/event-stream",
@@ -75,7 +76,7 @@ async def watch(
     )
 
 
-class _Wanted(msgspec.Struct, frozen=True):
+class Wanted(msgspec.Struct, frozen=True):
     """Which objects a watch is about."""
 
     actor: Actor
@@ -88,7 +89,7 @@ class _Wanted(msgspec.Struct, frozen=True):
         return (self.tenant is None or owner_of(key) == self.tenant) and may_read(self.actor, key)
 
 
-async def _stream(desk: Desk, start: Place, history: str, wanted: _Wanted, token: str) -> AsyncGenerator[bytes, None]:
+async def _stream(desk: Desk, start: Place, history: str, wanted: Wanted, token: str) -> AsyncGenerator[bytes, None]:
     """Everything from there on, until the controller stops or the token counts no longer."""
     service = desk.service
     known = start.within(history)
@@ -99,6 +100,11 @@ async def _stream(desk: Desk, start: Place, history: str, wanted: _Wanted, token
         asyncio.create_task(desk.tokens.ended(token, service.now)),
     }
     following: asyncio.Task[Batch] | None = None
+
+    def over() -> bool:
+        # Asked for itself: what a revocation wakes may run only after a change that came later.
+        return desk.stopping.is_set() or not desk.tokens.counts(token, service.now())
+
     desk.count_watch(token, 1)
     try:
         begun = f"id: {Place(history, start.revision)}\n" if known else ""
@@ -107,14 +113,16 @@ async def _stream(desk: Desk, start: Place, history: str, wanted: _Wanted, token
             if following is None:
                 following = asyncio.create_task(anext(batches))
             await asyncio.wait({following, *ends}, timeout=_IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            # Asked for itself: what a revocation wakes may run only after a change that came later.
-            if desk.stopping.is_set() or not desk.tokens.counts(token, service.now()):
+            if over():
                 return
             if following.done():
                 batch, following = following.result(), None
                 if isinstance(batch, Snapshot):
                     history = await service.store.identity()
-                yield _encoded(batch, history, wanted)
+                async for part in encoded(batch, history, wanted):
+                    yield part
+                    if over():
+                        return
             else:
                 yield b": still here\n\n"
     finally:
@@ -127,33 +135,34 @@ async def _stream(desk: Desk, start: Place, history: str, wanted: _Wanted, token
         await batches.aclose()
 
 
-def _encoded(batch: Batch, history: str, wanted: _Wanted) -> bytes:
-    place = Place(history, batch.revision)
-    events = list(_events(batch, wanted))
-    if not events:
-        # Without data nothing is told, but the place to resume from moves on.
-        return f"id: {place}\n\n".encode()
-    parts = [b"data: " + msgspec.json.encode(event) + b"\n\n" for event in events]
-    parts[-1] = f"id: {place}\n".encode() + parts[-1]
-    return b"".join(parts)
+async def encoded(batch: Batch, history: str, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+    """A batch as events of a stream, slice by slice: between them others get a turn, and a slow reader is waited for."""
+    last = b""
+    async for events in _events(batch, wanted):
+        parts = [last, *(b"data: " + msgspec.json.encode(event) + b"\n\n" for event in events)]
+        last = parts.pop()
+        if part := b"".join(parts):
+            yield part
+    # Without data nothing is told, but the place to resume from moves on.
+    yield f"id: {Place(history, batch.revision)}\n".encode() + (last or b"\n")
 
 
-def _events(batch: Batch, wanted: _Wanted) -> Iterator[Event]:
+async def _events(batch: Batch, wanted: Wanted) -> AsyncGenerator[list[Event], None]:
     revision = batch.revision
     match batch:
         case Progress():
             return
         case Snapshot():
-            yield Event("snapshot", revision)
-            for entry in batch.entries:
-                yield from _event(entry.key, entry, revision, wanted)
-            yield Event("synced", revision)
+            yield [Event("snapshot", revision)]
+            async for entries in in_slices(batch.entries):
+                yield [event for entry in entries for event in _event(entry.key, entry, revision, wanted)]
+            yield [Event("synced", revision)]
         case _:
-            for event in batch.events:
-                yield from _event(event.key, event.entry, revision, wanted)
+            async for changes in in_slices(batch.events):
+                yield [event for item in changes for event in _event(item.key, item.entry, revision, wanted)]
 
 
-def _event(raw: bytes, entry: Entry | None, revision: int, wanted: _Wanted) -> Iterator[Event]:
+def _event(raw: bytes, entry: Entry | None, revision: int, wanted: Wanted) -> Iterator[Event]:
     try:
         key = parse_object_key(raw)
         item = None if entry is None else fields_of(decode_object(key.kind, entry.value))

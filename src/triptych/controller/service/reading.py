@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from ipaddress import ip_address, ip_network
 from itertools import islice
 
@@ -13,6 +14,7 @@ from triptych.controller.ports import Acks, HostStatus, Move
 from triptych.controller.service.access import Actor
 from triptych.controller.service.pages import Filters, listed
 from triptych.controller.service.rows import RowNames, ShownRow
+from triptych.controller.slices import LARGE, aside
 from triptych.core.addresses import Mac
 from triptych.core.compile import explain as explain_row
 from triptych.core.forward import Fabric, Protocol, Trace, trace
@@ -82,10 +84,18 @@ class Reading:
         found = tuple(map(self.get, keys[:limit]))
         return Listing(found, self._mirror.revision, "/".join(keys[limit - 1][1:]) if more else "")
 
-    def tables(self, host: str) -> Mapping[str, list[ShownRow]]:
-        """The rows that a host should have, table by table; NotFoundError."""
+    async def tables(self, host: str) -> tuple[int, Iterator[bytes]]:
+        """The rows that a host should have: how many, and JSON that shows them table by table; NotFoundError.
+
+        Many are shown as they are now, and the JSON may be read in threads; few are to be read at once.
+        """
         self.get(Key(Kind.HOST, "", host))
-        return RowNames(self._mirror.owners).tables(self._mirror.compiler.host_rows(host))
+        if (size := self._mirror.compiler.host_size(host)) < LARGE:
+            rows = self._mirror.compiler.host_rows(host)
+            return size, RowNames(self._mirror.owners).tables(rows)
+        async with self._mirror.steady:
+            rows = await aside(partial(self._mirror.compiler.host_rows, host))
+            return len(rows), RowNames(self._mirror.owners.numbers()).tables(rows)
 
     def trace(
         self, source: str, destination: str, *, protocol: Protocol, dport: int | None = None, ttl: int = DEFAULT_TTL

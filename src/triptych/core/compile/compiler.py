@@ -126,6 +126,11 @@ class Compiler:
         """The rows that a host should have (full distribution)."""
         return merge_rows(self.scope(scope) for scope in self.scopes_of_host(host))
 
+    def host_size(self, host: str) -> int:
+        """How many rows these are; asking costs O(scopes)."""
+        scopes = self._ledger.scopes
+        return sum(len(scopes[scope]) for scope in self.scopes_of_host(host) if scope in scopes)
+
     def maker(self, table: Table, key: bytes) -> tuple[Producer, bytes] | None:
         """The producer and the value of the row at that key, or None when there is no such row."""
         producer, value = self._ledger.maker(table, key), self._ledger.value(table, key)
