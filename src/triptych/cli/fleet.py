@@ -133,10 +133,19 @@ def _headline(found: Status) -> str:
     return f"revision {found.revision}: {declared or 'nothing declared'}; {hosts} (Triptych {found.version})"
 
 
+def _age(seconds: int) -> str:
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
 def _host(item: HostState) -> dict[str, object]:
     ports = ", ".join(f"{number} {phase}" for phase, number in sorted(item.ports.items()))
     drops = ", ".join(f"{reason}: {number}" for reason, number in sorted(item.drops.items()))
     state = "never seen" if not item.connected and not item.programmed else "connected" if item.connected else "away"
+    if state == "away" and item.away:
+        state = f"away for {_age(item.away)}"
     return {
         "host": item.host,
         "state": state,

@@ -44,12 +44,16 @@ class Attachments(Protocol):
 
 
 class HostStatus(msgspec.Struct, frozen=True):
-    """How a host fares, as its agent last said: `programmed` is the revision that it has acknowledged."""
+    """How a host fares, as its agent last said: `programmed` is the revision that it has acknowledged.
+
+    `away` is how many seconds ago its agent left; 0 while it is here, and when nobody saw it leave.
+    """
 
     host: str
     connected: bool
     programmed: int = 0
     report: Mapping[str, Any] = {}
+    away: float = 0.0
 
 
 class Move(msgspec.Struct, frozen=True):

@@ -53,5 +53,6 @@ def test_a_host_that_never_came_is_behind_by_everything() -> None:
     unseen = "its agent has not come since this controller began"
     assert host_state(HostStatus("h1", False), 9, ()) == HostState("h1", False, lag=9, problems=[unseen])
     away = "its agent is away: its VMs talk on, and hear of no change"
-    assert host_state(HostStatus("h1", False, 7), 9, ()) == HostState("h1", False, 7, 2, problems=[away])
+    gone = HostState("h1", False, 7, 2, problems=[away], away=130)
+    assert host_state(HostStatus("h1", False, 7, away=130.2), 9, ()) == gone
     assert host_state(HostStatus("h1", True, 9), 9, ()) == HostState("h1", True, 9)

@@ -444,3 +444,21 @@ def test_frames_are_passed_on_for_a_host_that_is_far_behind() -> None:
     settle(pupils)
     assert len(former.rows) == 0
     assert publisher.moves() == ()
+
+
+def test_how_long_an_agent_is_away_is_known() -> None:
+    """From the end of its last session on the seconds count; while it is connected, or before it came, there are none."""
+    clock = ManualClock()
+    publisher = Publisher(Declaring(town(4, 2)), now=clock.now)
+    assert publisher.hosts()["h0"].away == 0
+    pupil = Pupil("h0")
+    pupil.connect(publisher)
+    settle([pupil])
+    clock.advance(5)
+    assert publisher.hosts()["h0"].away == 0
+    assert pupil.session is not None
+    publisher.leave(pupil.session)
+    clock.advance(90)
+    assert (publisher.hosts()["h0"].connected, publisher.hosts()["h0"].away) == (False, 90)
+    pupil.connect(publisher)
+    assert publisher.hosts()["h0"].away == 0

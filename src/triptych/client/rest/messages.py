@@ -103,7 +103,8 @@ class HostState(msgspec.Struct, frozen=True):
     """One host at a glance. `lag` is how many revisions it is behind: 0 when nothing is left to program there.
 
     `drift` are rows that audits repaired, `drops` frames dropped by reason; both since its
-    agent began. `problems` are sentences for a person.
+    agent began. `problems` are sentences for a person. `away` is how many seconds ago its agent
+    left; 0 while it is connected, and when this controller did not see it leave.
     """
 
     host: str
@@ -114,6 +115,7 @@ class HostState(msgspec.Struct, frozen=True):
     drops: dict[str, int] = {}
     ports: dict[str, int] = {}
     problems: list[str] = []
+    away: int = 0
 
 
 class Moving(msgspec.Struct, frozen=True):

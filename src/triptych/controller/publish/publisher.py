@@ -72,6 +72,8 @@ class Publisher:
         self._sessions: dict[str, Session] = {}
         self.elsewhere: set[str] = set()
         """Hosts that are connected to other controllers, as these tell."""
+        self._left: dict[str, float] = {}
+        """When the last session of a host ended."""
         self._reports: dict[str, Report] = {}
         self._refused: dict[str, tuple[Refused, ...]] = {}
         self._progress = Progress(self._is_live, now)
@@ -113,6 +115,8 @@ class Publisher:
         """The stream of a session is over."""
         if self._sessions.get(session.host) is session:
             del self._sessions[session.host]
+            if ("", session.host) in self._compiler.declared.hosts:
+                self._left[session.host] = self._now()
             self.metrics.sessions.set(len(self._sessions))
 
     # What the service asks for (controller.ports.Acks).
@@ -155,7 +159,8 @@ class Publisher:
         if connected and programmed and not self._progress.owed(host):
             # Nothing since concerned it, so it is where the network is.
             programmed = self._source.revision
-        return HostStatus(host, connected, programmed, plain)
+        away = 0.0 if connected or host not in self._left else self._now() - self._left[host]
+        return HostStatus(host, connected, programmed, plain, away)
 
     def heard(self, host: str, revision: int) -> None:
         """A host that is connected to another controller has programmed a revision, as that one tells."""
@@ -260,6 +265,7 @@ class Publisher:
     def _forget(self, host: str) -> None:
         self._progress.forget(host)
         self._reports.pop(host, None)
+        self._left.pop(host, None)
         self._refused.pop(host, None)
         if (session := self._sessions.get(host)) is not None:
             session.end("the host is declared no longer")

@@ -90,6 +90,7 @@ def host_state(status: HostStatus, revision: int, refusals: tuple[Refusal, ...])
         drops=dict(drops),
         ports=dict(ports),
         problems=problems,
+        away=round(status.away),
     )
 
 
