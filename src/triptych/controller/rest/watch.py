@@ -136,7 +136,7 @@ async def _stream(desk: Desk, start: Place, history: str, wanted: Wanted, token:
 
 
 async def encoded(batch: Batch, history: str, wanted: Wanted) -> AsyncGenerator[bytes, None]:
-    """A batch as events of a stream, slice by slice: between them others get a turn, and a slow reader is waited for."""
+    """A batch as events of a stream, slice by slice: others get turns between them, and a slow reader is waited for."""
     last = b""
     async for events in _events(batch, wanted):
         parts = [last, *(b"data: " + msgspec.json.encode(event) + b"\n\n" for event in events)]
