@@ -447,7 +447,7 @@ def test_frames_are_passed_on_for_a_host_that_is_far_behind() -> None:
 
 
 def test_how_long_an_agent_is_away_is_known() -> None:
-    """From the end of its last session on the seconds count; while it is connected, or before it came, there are none."""
+    """From the end of its last session on, the seconds count; while it is connected, or never was, there are none."""
     clock = ManualClock()
     publisher = Publisher(Declaring(town(4, 2)), now=clock.now)
     assert publisher.hosts()["h0"].away == 0
