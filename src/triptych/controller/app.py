@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 import time
@@ -22,6 +21,7 @@ from typing import Any, Protocol, Self
 
 import structlog
 
+from triptych.controller import collector
 from triptych.controller.bootstrap import first_token
 from triptych.controller.config import ControllerConfig, MutualTls, parse_address
 from triptych.controller.metrics import Metrics
@@ -48,11 +48,6 @@ _log = structlog.get_logger(__name__)
 SWEEP_SECONDS = 5.0
 TRIM_SECONDS = 3600.0
 _DAY = 86_400.0
-
-_COLLECT = 100_000, 50, 100
-"""Thresholds of the cycle collector (`gc.set_threshold`). What is declared lives long and has no cycles: with
-Python's own ones, looking through it again and again took a tenth of the work or more.
-"""
 
 
 class Southbound(Protocol):
@@ -254,12 +249,14 @@ def _log_end(task: asyncio.Task[None]) -> None:
 async def run(config: ControllerConfig, southbound: MakeSouthbound = make_southbound) -> None:
     """Be a controller until SIGTERM or SIGINT; TriptychError when it cannot begin or go on."""
     configure(config.log_level, config.log_format)
-    gc.set_threshold(*_COLLECT)
+    collector.begin()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with await open_store(config) as store, Controller(config, store, southbound) as controller:
+        collector.settle()
+        controller.mirror.listen(collector.after)
         _log.info(
             "ready",
             listen=config.listen,

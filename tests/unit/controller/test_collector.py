@@ -1,0 +1,47 @@
+"""The cycle collector, and what it has to look at."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from triptych.controller import collector
+from triptych.controller.slices import LARGE
+from triptych.core.model import Kind, Port
+from triptych.stores.memory import MemoryStore
+from triptych.testing.office import open_office, port, town
+
+
+@pytest.fixture
+def kept() -> Iterator[None]:
+    """Whatever a test sets, the collector is as before afterwards."""
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
+def _looked_at() -> int:
+    """How many ports a full collection looks at."""
+    return sum(type(item) is Port for item in gc.get_objects())
+
+
+@pytest.mark.usefixtures("kept")
+async def test_nothing_looks_for_cycles_in_what_is_declared() -> None:
+    """After the start, and after a large change, a full collection looks at no port."""
+    async with MemoryStore() as store, open_office(store) as office:
+        await office.apply(town(ports=[port(f"p{number}") for number in range(LARGE)]))
+        assert _looked_at() >= LARGE
+        collector.begin()
+        collector.settle()
+        assert (_looked_at(), gc.get_threshold()) == (0, collector.THRESHOLDS)
+        office.mirror.listen(collector.after)
+        frozen = gc.get_freeze_count()
+        await office.put(Kind.PORT, **port("few"))
+        assert gc.get_freeze_count() <= frozen
+        assert _looked_at() > 0
+        await office.apply({"ports": [port(f"q{number}") for number in range(LARGE)]})
+        assert _looked_at() == 0
+        assert gc.get_freeze_count() > frozen + LARGE
