@@ -137,20 +137,20 @@ def test_tls(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "code", "said"),
     [
-        (("--listen", "0.0.0.0:0"), "listen '0.0.0.0:0': others can reach it, so it needs TLS"),
-        (("--listen", "127.0.0.1:0", "--store", "sqlite:/proc/none/c.db"), "store 'sqlite:/proc/none/c.db'"),
-        (("--config", "/nonexistent.toml"), "/nonexistent.toml: there is no such file"),
-        (("--southbound", "127.0.0.1:0"), "agents connect by mutual TLS"),
+        (("--listen", "0.0.0.0:0"), 2, "listen '0.0.0.0:0': others can reach it, so it needs TLS"),
+        (("--listen", "127.0.0.1:0", "--store", "sqlite:/proc/none/c.db"), 1, "store 'sqlite:/proc/none/c.db'"),
+        (("--config", "/nonexistent.toml"), 1, "/nonexistent.toml: there is no such file"),
+        (("--southbound", "127.0.0.1:0"), 2, "agents connect by mutual TLS"),
     ],
 )
-def test_what_it_refuses_to_begin_with(flags: tuple[str, ...], said: str) -> None:
-    """What is wrong or unsafe is one line on stderr and exit code 1; nothing listens, nothing is made."""
+def test_what_it_refuses_to_begin_with(flags: tuple[str, ...], code: int, said: str) -> None:
+    """What is wrong or unsafe is one line on stderr, and exit code 2 if it is a flag; nothing listens or is made."""
     with start(*flags) as child:
         assert child.stderr is not None
         *_, last = child.stderr.read().splitlines()
-        assert child.wait(SECONDS) == 1
+        assert child.wait(SECONDS) == code
     # The command line speaks of what it was given, the controller of what it met.
     assert last.partition(": ")[0] in ("triptych", "triptych controller")
     assert said in last
