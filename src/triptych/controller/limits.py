@@ -9,6 +9,9 @@ from triptych.errors import InputError
 
 _SENDERS = 10_000
 
+DEBT = 5.0
+"""Bursts that a sender may owe for large requests: seconds in which it gets nothing, and no hours."""
+
 
 class TooManyRequestsError(InputError):
     """A sender asks too much; `seconds` until it may ask again."""
@@ -31,15 +34,27 @@ class RateLimit:
         if missing:
             raise TooManyRequestsError(missing / self._rate)
 
+    def charge(self, sender: str, cost: float) -> None:
+        """A request that was let in costs so much more. The sender may owe it, and waits until it is paid."""
+        if self._rate:
+            self._keep(sender, max(self._now_left(sender) - cost, -DEBT * self._burst))
+
     def lacks(self, sender: str, cost: float = 1.0) -> float:
         """Count a request; what the bucket is short of, 0 when it had enough."""
         if not self._rate:
             return 0.0
-        now = self._now()
-        left, at = self._left.pop(sender, (self._burst, now))
-        left = min(self._burst, left + (now - at) * self._rate)
+        left = self._now_left(sender)
         enough = left >= cost
-        self._left[sender] = (left - cost if enough else left, now)
+        self._keep(sender, left - cost if enough else left)
+        return 0.0 if enough else cost - left
+
+    def _now_left(self, sender: str) -> float:
+        now = self._now()
+        left, at = self._left.get(sender, (self._burst, now))
+        return min(self._burst, left + (now - at) * self._rate)
+
+    def _keep(self, sender: str, left: float) -> None:
+        self._left[sender] = left, self._now()
+        self._left.move_to_end(sender)
         if len(self._left) > _SENDERS:
             self._left.popitem(last=False)
-        return 0.0 if enough else cost - left

@@ -12,6 +12,7 @@ import pytest
 
 from tests.contract.controller.served import bearer, events, served
 from tests.contract.stores.benches import MemoryBench, SqliteBench, StoreBench
+from triptych.controller.limits import RateLimit
 from triptych.controller.ports import HostStatus
 from triptych.controller.service.access import Role
 from triptych.stores.memory import MemoryStore
@@ -175,6 +176,21 @@ async def test_too_many_requests() -> None:
         assert (await api.client.get("/healthz")).status_code == 200
         strangers = [(await api.client.get("/v1/hosts", headers=bearer("a.b"))).status_code for _ in range(7)]
         assert strangers == [401] * 5 + [429] * 2
+
+
+async def test_large_requests_count_as_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan or an apply counts as a tenth of its objects, an answer as a hundredth of what is in it."""
+    charged: list[tuple[str, float]] = []
+    ports = {"ports": [{"tenant": "acme", "name": f"p{n}", "segment": "web", "host": "h1"} for n in range(100)]}
+    async with MemoryStore() as store, served(store) as api:
+        await api.town()
+        monkeypatch.setattr(RateLimit, "charge", lambda _, sender, cost: charged.append((sender, cost)))
+        for path in ("plan", "apply"):
+            await api.ask("POST", f"/v1/{path}", json=ports)
+        rows = (await api.ask("GET", "/v1/hosts/h1/tables")).json()
+        await api.ask("GET", "/v1/ports", params={"limit": 50})
+        assert [cost for _, cost in charged] == [10.0, 10.0, sum(map(len, rows.values())) / 100, 0.5]
+        assert len({sender for sender, _ in charged}) == 1
 
 
 async def test_status_shows_what_agents_report() -> None:

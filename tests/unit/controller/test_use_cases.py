@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triptych.controller.limits import RateLimit, TooManyRequestsError
+from triptych.controller.limits import DEBT, RateLimit, TooManyRequestsError
 from triptych.controller.ports import HostStatus
 from triptych.controller.service.access import Role
 from triptych.controller.service.audit import Origin, list_audit, trim_audit
@@ -209,6 +209,27 @@ def test_rate_limit() -> None:
     with pytest.raises(TooManyRequestsError):
         limit.take("a")
     RateLimit(0.0, 0.0, lambda: now).take("a")
+
+
+def test_what_was_large_is_paid_before_anything_else() -> None:
+    """A charge may be more than the bucket holds: then all else waits for it, and no longer than the bound on debts."""
+    now = 0.0
+    limit = RateLimit(2.0, 3.0, lambda: now)
+    limit.take("a")
+    limit.charge("a", 5.0)
+    limit.take("b")
+    with pytest.raises(TooManyRequestsError) as refused:
+        limit.take("a")
+    assert refused.value.seconds == 2.0
+    now = 2.0
+    limit.take("a")
+    limit.charge("a", 1e9)
+    with pytest.raises(TooManyRequestsError) as refused:
+        limit.take("a")
+    assert refused.value.seconds == (DEBT * 3.0 + 1) / 2.0
+    free = RateLimit(0.0, 0.0, lambda: now)
+    free.charge("a", 1e9)
+    free.take("a")
 
 
 async def test_status_names_every_declared_host() -> None:

@@ -24,6 +24,9 @@ from triptych.errors import UnauthenticatedError
 
 _SCHEME = "bearer "
 
+WRITTEN, SHOWN = 10, 100
+"""Objects in a document, and objects or rows in an answer, that are as much work as a request is."""
+
 
 class Desk:
     """One per application. `ready` says whether requests can be served, `stopping` that watches must end."""
@@ -64,6 +67,10 @@ class Desk:
         if not self.watches[token]:
             del self.watches[token]
         self.metrics.watches.set(self.watches.total())
+
+    def charge(self, caller: Caller, requests: float) -> None:
+        """What somebody asks for is as much work as so many requests: it is answered, and the next ones wait."""
+        self._limit.charge(caller.actor.name, requests)
 
     def caller(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
         """Who asks; UnauthenticatedError, TooManyRequestsError."""

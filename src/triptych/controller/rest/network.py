@@ -15,7 +15,7 @@ from triptych.client.rest.api import Explanation
 from triptych.client.rest.messages import Moving, Status, Written
 from triptych.controller.rest.answers import host_state, written
 from triptych.controller.rest.bodies import read_documents, read_fields
-from triptych.controller.rest.desk import AtDesk, By
+from triptych.controller.rest.desk import SHOWN, WRITTEN, AtDesk, By
 from triptych.controller.rest.large import streamed
 from triptych.controller.rest.objects import Wait
 from triptych.controller.rest.operations import Reads, writes
@@ -24,6 +24,7 @@ from triptych.controller.service.access import require_fleet, require_read
 from triptych.controller.service.claims import port_key
 from triptych.controller.service.plan import Plan
 from triptych.controller.service.rows import ShownRow
+from triptych.controller.service.service import size_of
 from triptych.core.forward import Protocol, Trace
 from triptych.core.forward.headers import DEFAULT_TTL
 from triptych.core.model import Key, Kind
@@ -54,7 +55,9 @@ _MIGRATION = Schema(
 )
 async def apply(request: _Request, desk: AtDesk, caller: By, wait: Wait = None) -> Response[Written]:
     """Apply a document."""
-    return written(await desk.service.apply(await read_documents(request), caller, wait=wait), desk.reading.history)
+    documents = await read_documents(request)
+    desk.charge(caller, size_of(documents) / WRITTEN)
+    return written(await desk.service.apply(documents, caller, wait=wait), desk.reading.history)
 
 
 @post(
@@ -73,7 +76,9 @@ async def plan(
     rows: Annotated[int, QueryParameter(ge=0, le=MAX_ROWS, description="Rows to list at most")] = 1000,
 ) -> Plan:
     """Plan a document."""
-    return await desk.service.plan(await read_documents(request), caller, host=host, rows=rows)
+    documents = await read_documents(request)
+    desk.charge(caller, size_of(documents) / WRITTEN)
+    return await desk.service.plan(documents, caller, host=host, rows=rows)
 
 
 @post(
@@ -107,7 +112,9 @@ async def migrate(
 async def tables(desk: AtDesk, caller: By, name: FromPath[str]) -> Response[dict[str, list[ShownRow]]]:
     """Rows by table."""
     require_fleet(caller.actor)
-    return streamed(*await desk.reading.tables(name))
+    size, pieces = await desk.reading.tables(name)
+    desk.charge(caller, size / SHOWN)
+    return streamed(size, pieces)
 
 
 @get(

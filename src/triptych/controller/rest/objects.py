@@ -16,7 +16,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter, SkipValidation
 from triptych.client.rest.messages import Page, Written
 from triptych.controller.rest.answers import item_of, written
 from triptych.controller.rest.bodies import etag, read_expect, read_fields
-from triptych.controller.rest.desk import AtDesk, By
+from triptych.controller.rest.desk import SHOWN, AtDesk, By
 from triptych.controller.rest.large import answer
 from triptych.controller.rest.operations import Reads, writes
 from triptych.controller.rest.schemas import object_schema
@@ -116,6 +116,7 @@ def _listing(kind: Kind) -> Callable[..., Awaitable[Response[Page]]]:
     ) -> Response[Page]:
         filters = Filters(tenant, segment, router, host)
         page = desk.reading.page(kind, filters, caller.actor, limit=limit, after=after)
+        desk.charge(caller, len(page.found) / SHOWN)
 
         def made() -> Page:
             return Page([item_of(found, detail=detail) for found in page.found], page.revision, page.next)

@@ -238,11 +238,15 @@ class Service:
 async def _read(documents: Iterable[Document]) -> Wanted:
     """What documents say. Large ones are read beside the loop: nothing of the network is needed for it."""
     given = tuple(documents)
-    size = sum(
+    return wanted(given) if size_of(given) < LARGE else await aside(partial(wanted, given))
+
+
+def size_of(documents: Iterable[Document]) -> int:
+    """How many objects documents declare, by their looks alone."""
+    return sum(
         len(part)
-        for item in given
+        for item in documents
         if isinstance(item.data, dict)
         for part in item.data.values()
         if isinstance(part, list)
     )
-    return wanted(given) if size < LARGE else await aside(partial(wanted, given))
