@@ -86,7 +86,9 @@ def _attached(name: str, network: Network, options: Options) -> Network:
     raised: dict[str, int] = {}
     for host in network.hosts:
         with fleet.local(host.name) as agent:
-            raised |= {port.port: port.generation for port in agent.ports()}
+            for port in agent.ports():
+                # A host that has lost a port may still tell of it.
+                raised[port.port] = max(raised.get(port.port, 0), port.generation)
     return Network(
         msgspec.structs.replace(item, generation=raised.get(vm_name(item), 0)) if isinstance(item, Port) else item
         for item in network

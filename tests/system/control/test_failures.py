@@ -24,6 +24,7 @@ from triptych.pki import certificates
 from triptych.pki.folder import PkiFolder
 
 DB2 = "10.0.2.12"
+WEB3 = "10.0.1.13"
 
 
 def test_up_returns_when_everything_is_live(fleet_lab: Lab) -> None:
@@ -93,46 +94,55 @@ def test_agents_die_begin_again_and_reload(fleet_lab: Lab, tmp_path: Path) -> No
     assert ping.outcome == (True, [], [])
 
 
-def test_a_row_deleted_by_hand_comes_back(fleet_lab: Lab) -> None:
-    """The audit repairs a row that somebody deleted from the kernel's map, and counts it."""
+def test_a_row_deleted_by_hand_comes_back(fleet_lab: Lab, tmp_path: Path) -> None:
+    """The audit repairs a row that somebody deleted from the kernel's map, and counts it; only its traffic waited."""
     before = agent(fleet_lab, "h1")
     assert before is not None
     vm = fleet_lab.plan.vms["acme/db-2"]
     key = Location.key(vm.port.vni, vm.mac)
     spec = fleet_lab.plan.hosts["h1"]
-    with PinnedPlane(pin_directory(spec), spec.namespace) as plane:
-        plane.maps[LOCATIONS.name].delete(key)
-        until(lambda: plane.maps[LOCATIONS.name].lookup(key), "the row is back")
-    until(lambda: (found := agent(fleet_lab, "h1")) and found.drift == before.drift + 1, "it is counted")
-    reaches(fleet_lab, "acme/web-1", DB2)
+    others = Pinging(fleet_lab, "acme/web-2", WEB3, tmp_path / "others")
+    with others, Pinging(fleet_lab, "acme/web-1", DB2, tmp_path / "ping") as ping:
+        with PinnedPlane(pin_directory(spec), spec.namespace) as plane:
+            plane.maps[LOCATIONS.name].delete(key)
+            until(lambda: plane.maps[LOCATIONS.name].lookup(key), "the row is back")
+        until(lambda: (found := agent(fleet_lab, "h1")) and found.drift == before.drift + 1, "it is counted")
+        ping.goes_on()
+    assert (others.outcome, ping.interruption) == ((True, [], []), (True, 1, []))
 
 
-def test_a_host_begins_without_a_controller(fleet_lab: Lab) -> None:
-    """An agent that finds no data plane and no controller makes one from its disk, and its VMs talk."""
+def test_a_host_begins_without_a_controller(fleet_lab: Lab, tmp_path: Path) -> None:
+    """An agent that finds no data plane and no controller makes one from its disk; its VMs talk again."""
     spec = fleet_lab.plan.hosts["h1"]
-    kill(fleet_lab, "h1", controller=True)
-    planes.destroy(spec)
-    assert not pin_directory(spec).exists()
-    fleet_lab.fleet.agent("h1").start()
-    until(lambda: agent(fleet_lab, "h1"), "it answers")
-    until(lambda: (found := port(fleet_lab, "h1", "acme/web-1")) and found.phase == "live", "its port is live")
-    reaches(fleet_lab, "acme/web-1", DB2)
+    others = Pinging(fleet_lab, "acme/web-3", DB2, tmp_path / "others")
+    with others, Pinging(fleet_lab, "acme/web-1", DB2, tmp_path / "ping") as ping:
+        kill(fleet_lab, "h1", controller=True)
+        planes.destroy(spec)
+        assert not pin_directory(spec).exists()
+        fleet_lab.fleet.agent("h1").start()
+        until(lambda: agent(fleet_lab, "h1"), "it answers")
+        until(lambda: (found := port(fleet_lab, "h1", "acme/web-1")) and found.phase == "live", "its port is live")
+        ping.goes_on()
+    assert (others.outcome, ping.interruption) == ((True, [], []), (True, 1, []))
 
 
-def test_a_claim_of_another_host_is_refused(fleet_lab: Lab) -> None:
+def test_a_claim_of_another_host_is_refused(fleet_lab: Lab, tmp_path: Path) -> None:
     """A host that the port is not bound to does not get it; the controller reports who tried, and nothing changes."""
     taken = fleet_lab.plan.vms["acme/web-3"].port.interface
     rows = fleet_lab.actual("h1")
-    with fleet_lab.fleet.local("h2") as local:
-        local.detach("acme/web-3")
-        with pytest.raises(InputError, match="acme/web-1"):
-            local.attach("acme/web-1", taken)
-    problems = until(lambda: states(fleet_lab)["h2"].problems, "the controller reports it")
-    assert any("acme/web-1" in problem for problem in problems)
-    assert fleet_lab.actual("h1").tables == rows.tables
-    with fleet_lab.fleet.local("h2") as local:
-        local.attach("acme/web-3", taken)
-    reaches(fleet_lab, "acme/web-1", DB2)
+    with Pinging(fleet_lab, "acme/web-1", DB2, tmp_path / "ping") as ping:
+        with fleet_lab.fleet.local("h2") as local:
+            local.detach("acme/web-3")
+            with pytest.raises(InputError, match="acme/web-1"):
+                local.attach("acme/web-1", taken)
+        problems = until(lambda: states(fleet_lab)["h2"].problems, "the controller reports it")
+        assert any("acme/web-1" in problem for problem in problems)
+        assert fleet_lab.actual("h1").tables == rows.tables
+        ping.goes_on()
+        with fleet_lab.fleet.local("h2") as local:
+            local.attach("acme/web-3", taken)
+    assert ping.outcome == (True, [], [])
+    reaches(fleet_lab, "acme/web-1", WEB3)
 
 
 def test_a_certificate_of_another_authority(fleet_lab: Lab, tmp_path: Path) -> None:

@@ -92,9 +92,15 @@ class Pinging:
         """Whether any was sent, those that were not answered, and those that were answered more than once."""
         return self.sent > 0, self.lost, [number for number, times in self.answered.items() if times > 1]
 
+    @property
+    def interruption(self) -> tuple[bool, int, list[int]]:
+        """As `outcome`, but of those that were not answered only how many times that began."""
+        sent, lost, twice = self.outcome
+        return sent, len(set(lost) - {number + 1 for number in lost}), twice
+
     def heard(self) -> int:
         """How many answers are written down by now."""
-        return self._log.read_text().count("icmp_seq=")
+        return len(_ANSWER.findall(self._log.read_text()))
 
     def goes_on(self) -> None:
         """Return after the next fifty answers."""
