@@ -20,6 +20,7 @@ from triptych.controller import config as controller_config
 from triptych.controller.config import ControllerConfig, Etcd
 from triptych.controller.metrics import Metrics
 from triptych.controller.publish.metrics import Metrics as PublishMetrics
+from triptych.core.sizes import Sizes
 
 ROOT = Path(__file__).resolve().parents[3]
 ETC = ROOT / "deploy" / "etc"
@@ -38,7 +39,7 @@ def unit(path: Path) -> dict[str, str]:
 
 def commented(path: Path) -> dict[str, Any]:
     """What the lines say that are commented out before the first section that is; `...` stands for a value."""
-    text = path.read_text(encoding="utf-8").partition("# [etcd]")[0]
+    text = re.split(r"^# \[", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[0]
     lines = [f"{name} = {value}" for name, value in _DEFAULT.findall(text) if not value.startswith('"...')]
     return tomllib.loads("\n".join(line for line in lines if "etcd-1" not in line))
 
@@ -59,6 +60,8 @@ def test_the_agent_s_file_is_right() -> None:
     text = (ETC / "agent.toml").read_text(encoding="utf-8")
     for name in AgentConfig.__struct_fields__:
         assert re.search(rf"^(# )?\[?{name}\b", text, re.MULTILINE), name
+    sizes = "\n".join(line.removeprefix("# ") for line in text.partition("\n# [sizes]")[2].splitlines()[1:])
+    assert tomllib.loads(sizes) == msgspec.to_builtins(Sizes())
 
 
 @pytest.mark.parametrize(

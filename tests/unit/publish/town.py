@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
+from triptych.controller.publish import Publisher
 from triptych.core.addresses import Mac
 from triptych.core.model import Host, Object, Port, Router, Segment, Subnet, Tenant
 from triptych.testing.pupils import Declaring, Pupil
 
+FLEET = 4
 SEGMENTS = 10
 
 
@@ -53,3 +55,13 @@ def settle(pupils: list[Pupil]) -> None:
 def same(source: Declaring, pupil: Pupil) -> bool:
     """Whether an agent holds exactly the rows of its host."""
     return pupil.rows == pupil.held.rows() == source.compiler.host_rows(pupil.host)
+
+
+def fleet(source: Declaring, publisher: Publisher, size: int = FLEET) -> list[Pupil]:
+    """An agent for each host, all up to date."""
+    pupils = [Pupil(f"h{number}") for number in range(size)]
+    for pupil in pupils:
+        pupil.connect(publisher)
+    settle(pupils)
+    assert all(same(source, pupil) for pupil in pupils)
+    return pupils
