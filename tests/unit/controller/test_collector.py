@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Iterator
+from ipaddress import ip_network
 
 import pytest
 
@@ -45,3 +47,26 @@ async def test_nothing_looks_for_cycles_in_what_is_declared() -> None:
         await office.apply({"ports": [port(f"q{number}") for number in range(LARGE)]})
         assert _looked_at() == 0
         assert gc.get_freeze_count() > frozen + LARGE
+
+
+@pytest.mark.usefixtures("kept")
+async def test_what_a_large_change_replaces_is_freed_without_the_collector() -> None:
+    """What the mirror held before a large change goes by its reference counts: the collector will never look there."""
+    async with MemoryStore() as store, open_office(store) as office:
+        await office.apply(town(ports=[port(f"p{number}") for number in range(10)]))
+        gc.collect()
+        gc.disable()
+        try:
+            replaced = []
+            for batch in range(3):
+                owners = office.mirror.owners
+                members = owners.members("acme", "s1")
+                members.cursors(ip_network("10.1.0.0/16"))
+                replaced += [weakref.ref(owners), weakref.ref(members)]
+                del owners, members
+                # What only comes is put beside what is there; what differs makes all of it anew.
+                host = f"h{1 + batch % 2}"
+                await office.apply({"ports": [port(f"p{number}", host=host) for number in range(LARGE)]})
+            assert [ref() for ref in replaced] == [None] * len(replaced)
+        finally:
+            gc.enable()

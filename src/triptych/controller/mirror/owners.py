@@ -51,6 +51,11 @@ class Numbered:
             self.cursors.released(number)
 
 
+def _has_offset(taken: Mapping[int, Id], first: int, offset: int) -> bool:
+    """Whether the address that lies `offset` behind the number `first` is somebody's."""
+    return first + offset in taken
+
+
 class Members:
     """The MACs and IPs of the ports of one segment."""
 
@@ -88,15 +93,12 @@ class Members:
                 for cidr, cursors in self._cursors.items():
                     cursors.released(number - ip_number(cidr.network_address))
 
-    def has_offset(self, first: int, offset: int) -> bool:
-        """Whether the address that lies `offset` behind the number `first` is somebody's."""
-        return first + offset in self.ips
-
     def cursors(self, cidr: IPNetwork) -> Cursors:
         """The free addresses of a subnet, counted from its first."""
         found = self._cursors.get(cidr)
         if found is None:
-            taken = partial(self.has_offset, ip_number(cidr.network_address))
+            # Of the addresses and not of `self`: a cycle would outlive what it belongs to (see `collector`).
+            taken = partial(_has_offset, self.ips, ip_number(cidr.network_address))
             found = self._cursors[cidr] = Cursors(taken)
         return found
 
