@@ -114,17 +114,19 @@ class Pupil:
     def receive(self) -> list[Round]:
         """Take one round, if there is one; it is not acknowledged."""
         assert self.session is not None
-        made = []
-        for raw in self.session.next_round():
-            self.bytes += len(raw)
-            ended = self._collector.take(decode_batch(raw))
-            if ended is not None:
-                self.rows.apply(ended.merge())
-                self.facts = self._collector.facts or self.facts
-                self._collector.complete = self._collector.complete or ended.complete
-                made.append(ended)
-        self.rounds += made
-        return made
+        return [ended for raw in self.session.next_round() for ended in self.take(raw)]
+
+    def take(self, raw: bytes) -> list[Round]:
+        """Take one message, and the round that ends with it."""
+        self.bytes += len(raw)
+        ended = self._collector.take(decode_batch(raw))
+        if ended is None:
+            return []
+        self.rows.apply(ended.merge())
+        self.facts = self._collector.facts or self.facts
+        self._collector.complete = self._collector.complete or ended.complete
+        self.rounds.append(ended)
+        return [ended]
 
     def acknowledge(self, ended: Round) -> None:
         """Say that a round is programmed, or what was wrong with it."""

@@ -152,7 +152,7 @@ class Mirror:
         if len(changes) >= LARGE:
             async with self.steady:
                 twin = await aside(self._contents.copy)
-            delta = await aside(partial(twin.apply, changes, revisions))
+            delta = await aside(partial(_applied, twin, changes, revisions))
             async with self.steady:
                 self._contents = twin
                 self._advance(changes, batch.revision, delta)
@@ -188,3 +188,10 @@ class Mirror:
             for listener in tuple(self._listeners):
                 listener(revision, tuple(changes), delta)
         self._waiting.advance(revision)
+
+
+def _applied(twin: Contents, changes: Sequence[Change], revisions: Mapping[Key, int]) -> Delta:
+    delta = twin.apply(changes, revisions)
+    # Everyone who publishes it asks for the parts, which are made at the first question.
+    _ = twin.compiler.parts
+    return delta

@@ -297,6 +297,15 @@ class Publisher:
             )
         return log
 
+    def unprepared(self, scope: Scope, base: int | None) -> bool:
+        """Whether what leads from there to now, or the digest, is so much work that it is to be prepared."""
+        log = self._log_of(scope)
+        return log.unsettled or log.laborious(base)
+
+    async def prepare(self, scope: Scope, base: Callable[[], int | None]) -> None:
+        """Do that beside the loop; `base` is asked when the digest is known."""
+        await self._log_of(scope).prepare(base)
+
     def updates(self, scope: Scope, base: int | None) -> Encoded:
         """What leads from a revision of a scope to now."""
         return self._log_of(scope).updates(base)

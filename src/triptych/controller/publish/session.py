@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from triptych.controller.publish.encode import Encoded
@@ -48,6 +49,14 @@ class Desk(Protocol):
 
     def scopes_of(self, host: str) -> frozenset[Scope]:
         """What a host is to have."""
+        ...
+
+    def unprepared(self, scope: Scope, base: int | None) -> bool:
+        """Whether `updates` or `stands_at` are so much work that they are to be prepared."""
+        ...
+
+    async def prepare(self, scope: Scope, base: Callable[[], int | None]) -> None:
+        """Do it beside the loop; `base` is asked when `stands_at` is known."""
         ...
 
     def updates(self, scope: Scope, base: int | None) -> Encoded:
@@ -127,6 +136,8 @@ class Session:
         self.reason = ""
         self._desk = desk
         self._stands: dict[Scope, int] = {}
+        # Digests of what the agent brought, of which nobody looked up yet where it stands.
+        self._brought: dict[Scope, int] = {}
         self._sequence = 0
         self._under_way: deque[_Round] = deque()
         # Rounds up to this one were made before the agent lost a scope: they prove nothing.
@@ -182,14 +193,38 @@ class Session:
             sent = True
             while sent and not self.ended:
                 sent = False
+                await self._prepare()
                 for message in self.next_round():
                     sent = True
                     yield message
 
     def next_round(self) -> Iterator[bytes]:
         """The messages of the next round; none while the agent owes `WINDOW` acknowledgements, or nothing is new."""
-        if self.news and self.agent_version is not None and len(self._under_way) < WINDOW:
+        if self._due:
             yield from self._compose()
+
+    @property
+    def _due(self) -> bool:
+        return bool(self.news) and self.agent_version is not None and len(self._under_way) < WINDOW
+
+    async def _prepare(self) -> None:
+        """Have ready, without holding others up, what the next round takes long to make: scope by scope."""
+        if not self._due:
+            return
+        wanted = self._desk.scopes_of(self.host)
+        for scope in sorted(wanted if self.news.everything else self.news.scopes & wanted):
+            if self.ended:
+                return
+            if self._desk.unprepared(scope, self._stands.get(scope)):
+                await self._desk.prepare(scope, partial(self._stand, scope))
+
+    def _stand(self, scope: Scope) -> int | None:
+        """At which revision of a scope the agent is; None: it has nothing of it."""
+        digest = self._brought.pop(scope, None)
+        # A digest, not a revision, says what an agent holds: it is right whatever the history.
+        if digest is not None and (found := self._desk.stands_at(scope, digest)) is not None:
+            self._stands[scope] = found
+        return self._stands.get(scope)
 
     def _compose(self) -> Iterator[bytes]:
         # Where news comes to nothing (a scope came and went), an empty round still says: up to here.
@@ -219,10 +254,11 @@ class Session:
         # In one order for all, so that hosts with the same needs share what they are sent.
         for scope in sorted(wanted | brought if news.everything else news.scopes):
             if scope in wanted:
-                updates += self._desk.updates(scope, self._stands.get(scope))
+                updates += self._desk.updates(scope, self._stand(scope))
                 self._stands[scope] = self._desk.revision_of(scope)
             elif scope in self._stands and removed < REMOVALS_AT_ONCE:
                 del self._stands[scope]
+                self._brought.pop(scope, None)
                 updates += self._desk.removal(scope)
                 removed += 1
             elif scope in self._stands:
@@ -231,12 +267,9 @@ class Session:
 
     def _greet(self, hello: Hello) -> None:
         self.agent_version = hello.agent_version
-        wanted = self._desk.scopes_of(self.host)
         for state in hello.scopes:
-            # A digest, not a revision, says what an agent holds: it is right whatever the history.
-            digest = read_digest(state.digest)
-            found = self._desk.stands_at(state.scope, digest) if state.scope in wanted else None
-            self._stands[state.scope] = SOMEWHERE if found is None else found
+            self._stands[state.scope] = SOMEWHERE
+            self._brought[state.scope] = read_digest(state.digest)
         self.news.everything = True
         self.wake()
 
@@ -256,6 +289,8 @@ class Session:
     def _lose(self, scopes: Iterable[Scope]) -> None:
         lost = [scope for scope in scopes if scope in self._stands]
         self._stands.update(dict.fromkeys(lost, SOMEWHERE))
+        for scope in lost:
+            self._brought.pop(scope, None)
         self.news.scopes.update(lost)
         self._void_until = self._sequence
         self._desk.lost(self, len(lost))
