@@ -153,6 +153,24 @@ async def test_a_body_has_its_time() -> None:
         assert at.desk.metrics.registry.get_sample_value("triptych_writes_total", {"action": "put"}) == 1
 
 
+async def test_after_the_rest_of_a_body_a_connection_may_be_idle() -> None:
+    """Who ends a body that was answered early may ask again as late as after any answer, and no later."""
+    async with door() as at:
+        for wait, more in ((74, True), (76, False)):
+            reader, writer = await at.connect()
+            writer.write(b"PUT /v1/tenants/a HTTP/1.1\r\nhost: here\r\ncontent-length: 2\r\n\r\n{")
+            assert (await answer(reader))[0] == 200
+            assert at.server.gate.expected("body") == 1
+            writer.write(b"}")
+            await until(lambda: not at.server.gate.expected("body"))
+            await at.pass_time(wait)
+            if more:
+                writer.write(_ASK)
+                assert (await answer(reader))[0] == 200
+            else:
+                assert await reader.read() == b""
+
+
 async def test_one_address_has_its_share() -> None:
     """Who has more connections than an address may is told so, while others are served; ended ones count no more."""
     async with door() as at:

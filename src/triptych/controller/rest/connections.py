@@ -34,12 +34,13 @@ _SITE = 64
 
 
 class Bounds(NamedTuple):
-    """How many connections there may be, in all and of one address, and how long a request may take to come in."""
+    """How many connections there may be, in all and of one address, and how long each may take, or ask nothing."""
 
     connections: int = 4096
     of_address: int = 1024
     head_seconds: float = 10.0
     body_seconds: float = 120.0
+    idle_seconds: float = 75.0
 
 
 class Gate:
@@ -124,8 +125,13 @@ class BoundedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
+        in_body = self.conn.their_state is h11.SEND_BODY
         super().data_received(data)
-        self._look(begun=True)
+        if in_body and self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
+            # The rest of a body that was answered early: nothing is begun, and uvicorn's own timer has ended.
+            self._gate.expect(self, "idle", self._gate.bounds.idle_seconds)
+        else:
+            self._look(begun=True)
 
     def on_response_complete(self) -> None:
         """Go on to the next request."""

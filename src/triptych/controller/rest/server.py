@@ -22,7 +22,6 @@ from triptych.errors import EnvironmentError_, InputError
 from triptych.stores.clock import Clock, SystemClock
 
 _BACKLOG = 1024
-_IDLE_SECONDS = 75
 
 
 class _Server(uvicorn.Server):
@@ -85,7 +84,7 @@ class RestServer:
             lifespan="off",
             ws="none",
             backlog=_BACKLOG,
-            timeout_keep_alive=_IDLE_SECONDS,
+            timeout_keep_alive=round(self.gate.bounds.idle_seconds),
             timeout_graceful_shutdown=round(self._grace),
             **files,
         )
