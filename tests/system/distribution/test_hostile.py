@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
+import grpc.aio
 import pytest
 from structlog.testing import capture_logs
 
@@ -13,7 +15,7 @@ from tests.system.distribution.raw import RawStream
 from tests.system.distribution.stage import Agent, Stage, until
 from tests.unit.publish.town import SEGMENTS, town
 from triptych.agent.sync import SyncClient, Tls
-from triptych.controller.grpc.limits import BURST, SCOPES_AS_ONE
+from triptych.controller.grpc.limits import BURST, HELLO_COST, MOST_COST, SCOPES_AS_ONE
 from triptych.controller.grpc.streams import MOST_OPEN
 from triptych.core.compile import Scope, ScopeKind
 from triptych.errors import ClaimRefusedError, ControllerUnavailableError
@@ -182,12 +184,15 @@ def test_who_says_too_much_must_wait_before_it_connects_again() -> None:
         ScopeState(Scope(ScopeKind.SEGMENT, number), 1, bytes(16)) for number in range(SCOPES_AS_ONE * int(BURST))
     )
 
+    assert len(invented) / SCOPES_AS_ONE > MOST_COST
+
     async def story() -> None:
         async with Stage(TWO_SEGMENTS, now=ManualClock().now) as stage:
             issued = stage.authority.host("h1")
-            async with RawStream(stage.target, stage.authority.certificate, issued) as raw:
-                await raw.say(Hello("h1", invented))
-                await raw.hear()
+            for _ in range(2):
+                async with RawStream(stage.target, stage.authority.certificate, issued) as raw:
+                    await raw.say(Hello("h1", invented))
+                    await raw.hear()
             async with RawStream(stage.target, stage.authority.certificate, issued) as raw:
                 await raw.say(Hello("h1", invented))
                 status, problem = await raw.refused()
@@ -196,6 +201,28 @@ def test_who_says_too_much_must_wait_before_it_connects_again() -> None:
             assert counted(stage, "streams") == 1
             honest = await stage.agent("h2")
             await honest.plane.reached(1)
+
+    asyncio.run(story())
+
+
+def test_who_is_let_in_may_say_its_first_words() -> None:
+    """However often a host connects, it is turned away at the door or not at all: no Hello and no report is a lie."""
+
+    async def story() -> None:
+        async with Stage(TWO_SEGMENTS, now=ManualClock().now) as stage:
+            issued = stage.authority.host("h1")
+            ends = Counter[str]()
+            for _ in range(int(BURST / HELLO_COST)):
+                async with RawStream(stage.target, stage.authority.certificate, issued) as raw:
+                    await raw.say(Hello("h1"))
+                    await raw.say(Report())
+                    try:
+                        await raw.hear()
+                        ends["in"] += 1
+                    except grpc.aio.AioRpcError as error:
+                        ends[error.code().name] += 1
+            assert ends.keys() == {"in", "RESOURCE_EXHAUSTED"}
+            assert not counted(stage, "protocol")
 
     asyncio.run(story())
 

@@ -6,6 +6,7 @@ import gc
 import weakref
 from collections.abc import Iterator
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ async def test_what_a_large_change_replaces_is_freed_without_the_collector() -> 
         gc.collect()
         gc.disable()
         try:
-            replaced = []
+            replaced: list[weakref.ref[Any]] = []
             for batch in range(3):
                 owners = office.mirror.owners
                 members = owners.members("acme", "s1")

@@ -8,6 +8,7 @@ from tests.unit.publish.town import FLEET, SEGMENTS, fleet, port, same, settle, 
 from triptych.controller.ports import Move
 from triptych.controller.publish import Publisher
 from triptych.controller.publish.lingering import LINGER_SECONDS
+from triptych.controller.publish.moves import Moves
 from triptych.controller.publish.progress import OWED_MOST
 from triptych.core.compile import Delete
 from triptych.testing.clock import ManualClock
@@ -135,3 +136,16 @@ def test_frames_are_passed_on_for_a_host_that_is_far_behind() -> None:
     settle(pupils)
     assert len(former.rows) == 0
     assert publisher.moves() == ()
+
+
+def test_moves_to_and_fro_are_forgotten() -> None:
+    """A port that goes back and forth, while a host that is to hear of it is away, leaves nothing to look after."""
+    moves = Moves()
+    for number in range(100):
+        former, host = ("a", "b") if number % 2 else ("b", "a")
+        moves.note(("acme", "p"), former, host, number + 1, float(number))
+    assert len(moves.revisions) == 100
+    moves.expired(49.5 + LINGER_SECONDS)
+    assert moves.revisions == frozenset(range(51, 101))
+    moves.expired(99.0 + LINGER_SECONDS)
+    assert (moves.revisions, list(moves)) == (frozenset(), [])

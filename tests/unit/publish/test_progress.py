@@ -93,6 +93,20 @@ def test_a_host_far_behind_is_remembered_in_a_bounded_way() -> None:
     assert len(ledger.live) == last
 
 
+def test_a_host_far_behind_is_late_for_what_concerns_it_only() -> None:
+    """Who is away for hundreds of revisions holds up none that came after the last that concerned it."""
+    ledger = Ledger()
+    for revision in range(1, 2 * OWED_MOST):
+        ledger.concern(revision, "dead")
+    last = 2 * OWED_MOST
+    ledger.concern(last, "b")
+    ledger.progress.programmed("b", last)
+    assert ledger.progress.laggards(last) == ()
+    assert ledger.progress.laggards(last - 1) == ("dead",)
+    ledger.concern(last + 1, "dead", "b")
+    assert ledger.progress.laggards(last + 1) == ("b", "dead")
+
+
 def test_what_is_long_live_is_forgotten() -> None:
     """About a revision of long ago the answer is that of all who owe anything from before it."""
     ledger = Ledger()

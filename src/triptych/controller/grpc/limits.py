@@ -13,6 +13,9 @@ HELLO_COST = 10.0
 SCOPES_AS_ONE = 100
 """So many scopes that an agent names are as much work as a message."""
 
+MOST_COST = 160.0
+"""Of one message, whatever it names: who has not said much before may still report afterwards."""
+
 
 class Allowance:
     """A bucket of tokens that fills with time (`now` in seconds)."""
@@ -24,12 +27,12 @@ class Allowance:
         self._left = burst
         self._since = now()
 
-    def take(self, cost: float = 1.0) -> bool:
-        """Whether one more is allowed now. What costs more than is left is allowed once, and leaves a debt."""
+    def take(self, cost: float = 1.0, *, least: float = 1.0) -> bool:
+        """Whether one more is allowed now: when `least` is left. What costs more leaves a debt."""
         now = self._now()
         self._left = min(self._left + (now - self._since) * self._rate, self._burst)
         self._since = now
-        if self._left < 1:
+        if self._left < least:
             return False
         self._left -= cost
         return True

@@ -17,7 +17,7 @@ import grpc
 import grpc.aio
 import structlog
 
-from triptych.controller.grpc.limits import HELLO_COST, SCOPES_AS_ONE, Allowance
+from triptych.controller.grpc.limits import HELLO_COST, MOST_COST, SCOPES_AS_ONE, Allowance
 from triptych.controller.grpc.refusal import RefusalError
 from triptych.controller.publish import Publisher, Session
 from triptych.errors import NotFoundError, WireError
@@ -89,7 +89,8 @@ class Streams:
             problem = "too many streams of this host are open that nobody reads"
             raise RefusalError(grpc.StatusCode.RESOURCE_EXHAUSTED, "streams", problem, host)
         allowance = self._allowances.setdefault(host, Allowance(self._now))
-        if not allowance.take(HELLO_COST):
+        # There is room for a Hello and a report then: who is let in is not turned away at its first word.
+        if not allowance.take(HELLO_COST, least=HELLO_COST + 2):
             problem = "this host connects too often, or says too much; are there two agents with its certificate?"
             raise RefusalError(grpc.StatusCode.RESOURCE_EXHAUSTED, "streams", problem, host)
         try:
@@ -123,7 +124,7 @@ class Streams:
 
 def _cost(message: FromAgent) -> float:
     scopes = message.scopes if isinstance(message, Hello | Resync) else ()
-    return 1 + len(scopes) / SCOPES_AS_ONE
+    return min(1 + len(scopes) / SCOPES_AS_ONE, MOST_COST)
 
 
 async def _speak(session: Session, context: Context) -> None:

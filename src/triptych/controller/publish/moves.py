@@ -17,7 +17,8 @@ class Moves:
 
     def __init__(self) -> None:
         self._former: dict[Id, dict[str, tuple[int, float]]] = {}
-        self._by_revision: dict[int, list[tuple[Id, str]]] = {}
+        # By revision: when it is over at the latest, and what it moved. A port that came back meanwhile is in it still.
+        self._by_revision: dict[int, tuple[float, list[tuple[Id, str]]]] = {}
 
     @property
     def revisions(self) -> frozenset[int]:
@@ -27,13 +28,14 @@ class Moves:
     def note(self, port: Id, former: str, host: str, revision: int, now: float) -> None:
         """A port left a host for another at a revision."""
         hosts = self._former.setdefault(port, {})
-        hosts[former] = revision, now + LINGER_SECONDS
+        deadline = now + LINGER_SECONDS
+        hosts[former] = revision, deadline
         hosts.pop(host, None)
-        self._by_revision.setdefault(revision, []).append((port, former))
+        self._by_revision.setdefault(revision, (deadline, []))[1].append((port, former))
 
     def settled(self, revision: int) -> None:
         """A revision is live."""
-        for port, former in self._by_revision.pop(revision, ()):
+        for port, former in self._by_revision.pop(revision, (0.0, ()))[1]:
             hosts = self._former.get(port, {})
             if hosts.get(former, (0, 0.0))[0] == revision:
                 del hosts[former]
@@ -42,8 +44,7 @@ class Moves:
 
     def expired(self, now: float) -> None:
         """Forget what took too long."""
-        late = {until for hosts in self._former.values() for until, deadline in hosts.values() if deadline <= now}
-        for revision in late:
+        for revision in [revision for revision, (deadline, _) in self._by_revision.items() if deadline <= now]:
             self.settled(revision)
 
     def __iter__(self) -> Iterator[tuple[Id, str, int]]:

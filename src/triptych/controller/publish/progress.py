@@ -96,7 +96,12 @@ class Progress:
         if revision in self._marks or revision in self._settled:
             mark = self._marks.get(revision)
             late = set(mark.hosts) if mark is not None else set()
-            late.update(host for host, account in self._accounts.items() if account.far and account.far[0] <= revision)
+            # Who is far behind owes nothing that came after what it is known to owe.
+            late.update(
+                host
+                for host, account in self._accounts.items()
+                if account.far and account.far[0] <= revision <= account.far[1]
+            )
             return tuple(sorted(late))
         return tuple(sorted(host for host, account in self._accounts.items() if 0 < account.oldest <= revision))
 
