@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from typing import cast
@@ -12,6 +13,7 @@ import pytest
 from tests.contract.controller.served import bearer, served
 from triptych.controller.rest import watch
 from triptych.controller.service.access import Role
+from triptych.errors import StoreUnavailableError
 from triptych.stores.memory import MemoryStore
 
 
@@ -38,3 +40,73 @@ async def test_one_token_cannot_have_all_watches(monkeypatch: pytest.MonkeyPatch
             assert await begin(open_ones, {}) == 200
         while await begin(open_ones, viewer) == 429:
             pass
+
+
+class HeldStore(MemoryStore):
+    """A store that can be asked for its identity in vain, until a test lets it answer, or fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = asyncio.Event()
+        self.free.set()
+        self.told = asyncio.Queue[int]()
+        """A zero for each question that has to wait."""
+        self.fails = False
+
+    async def identity(self) -> str:
+        """Answers when it is free to."""
+        if not self.free.is_set():
+            self.told.put_nowait(0)
+            await self.free.wait()
+        if self.fails:
+            raise StoreUnavailableError("the store does not answer; check that it runs")
+        return await super().identity()
+
+
+async def test_watches_that_begin_at_once_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many watches asked for at once, while the store is slow, no more begin than one token may have."""
+    monkeypatch.setattr(watch, "MAX_OF_TOKEN", 3)
+    async with HeldStore() as store, served(store, grace_seconds=0.0) as running:
+        viewer = bearer(await running.token(Role.VIEWER))
+        store.free.clear()
+        enough = asyncio.Event()
+
+        async def begin() -> None:
+            async with running.client.stream("GET", "/v1/watch", headers=viewer) as answer:
+                store.told.put_nowait(answer.status_code)
+                await enough.wait()
+
+        async with asyncio.TaskGroup() as asking:
+            for _ in range(12):
+                asking.create_task(begin())
+            assert sorted([await store.told.get() for _ in range(12)]) == [0] * 3 + [429] * 9
+            store.free.set()
+            assert [await store.told.get() for _ in range(3)] == [200] * 3
+            enough.set()
+
+
+@pytest.mark.parametrize("gone", [True, False])
+async def test_watches_that_never_begin_make_room(monkeypatch: pytest.MonkeyPatch, gone: bool) -> None:
+    """A watch whose client is gone before it begins, or for which the store fails, counts no more."""
+    monkeypatch.setattr(watch, "MAX_OF_TOKEN", 2)
+    async with HeldStore() as store, served(store, grace_seconds=0.0) as running:
+        viewer = bearer(await running.token(Role.VIEWER))
+        store.free.clear()
+        store.fails = not gone
+        asking = [asyncio.create_task(running.client.get("/v1/watch", headers=viewer)) for _ in range(2)]
+        for _ in asking:
+            await store.told.get()
+        assert (await running.client.get("/v1/watch", headers=viewer)).status_code == 429
+        if gone:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+        store.free.set()
+        if not gone:
+            assert [(await task).status_code for task in asking] == [503] * 2
+        store.fails = False
+        again = 429
+        while again == 429:
+            async with running.client.stream("GET", "/v1/watch", headers=viewer) as answer:
+                again = answer.status_code
+        assert again == 200

@@ -63,6 +63,7 @@ async def watch(
     """Watch."""
     if desk.watches.total() >= MAX_WATCHES or desk.watches[caller.token] >= MAX_OF_TOKEN:
         raise TooManyRequestsError(1.0)
+    _hold(desk, caller.token)
     last = request.headers.get("last-event-id") or after
     history = await desk.service.store.identity()
     start = Place(history, await desk.service.store.revision()) if last is None else read_place(last)
@@ -74,6 +75,14 @@ async def watch(
         media_type="text/event-stream",
         headers={"cache-control": "no-store"},
     )
+
+
+def _hold(desk: Desk, token: str) -> None:
+    """Count a watch until its request ends: a stream that never begins has no end of its own."""
+    serving = asyncio.current_task()
+    assert serving is not None  # each request is served by a task of its own
+    desk.count_watch(token, 1)
+    serving.add_done_callback(lambda _: desk.count_watch(token, -1))
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -105,7 +114,6 @@ async def _stream(desk: Desk, start: Place, history: str, wanted: Wanted, token:
         # Asked for itself: what a revocation wakes may run only after a change that came later.
         return desk.stopping.is_set() or not desk.tokens.counts(token, service.now())
 
-    desk.count_watch(token, 1)
     try:
         begun = f"id: {Place(history, start.revision)}\n" if known else ""
         yield f"retry: {_RETRY_MILLISECONDS}\n{begun}\n".encode()
@@ -126,7 +134,6 @@ async def _stream(desk: Desk, start: Place, history: str, wanted: Wanted, token:
             else:
                 yield b": still here\n\n"
     finally:
-        desk.count_watch(token, -1)
         for end in ends:
             end.cancel()
         if following is not None:
