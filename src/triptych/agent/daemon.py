@@ -63,8 +63,10 @@ class Agent:
         self._southbound = southbound
         self._clock = clock
         self._log = log
-        self._files = StateFiles(config.state_dir)
-        plane = Plane(config.plane, make, southbound.held, links.names, DiskMarks(config.state_dir, self._complain))
+        # Beside the socket, for that lives as long as the data plane: until the host starts again.
+        mark = config.socket.with_suffix(".settled")
+        self._files = StateFiles(config.state_dir, mark, f"{config.driver} {config.pin_dir}")
+        plane = Plane(config.plane, make, southbound.held, links.names, DiskMarks(self._files, self._complain))
         self._reconciler = Reconciler(plane, audited=self._tell, changed=self._changed)
         self._rows_saver = Saver(self._save_rows, clock, config.save_seconds, self._complain)
         self._host_saver = Saver(self._save_host, clock, config.save_seconds, self._complain)
@@ -156,9 +158,10 @@ class Agent:
         return Measured(status, self._reconciler.totals, events, drops, self._southbound.connected)
 
     async def _look(self) -> PlaneStatus:
-        """How things are, with what is wrong on the way to the controllers."""
+        """How things are, with what is wrong on the way to the disk and to the controllers."""
         status = await self._reconciler.status()
-        return msgspec.structs.replace(status, errors=(*status.errors, *self._southbound.problems))
+        unsaved = [saver.problem for saver in (self._rows_saver, self._host_saver) if saver.problem]
+        return msgspec.structs.replace(status, errors=(*status.errors, *unsaved, *self._southbound.problems))
 
     async def _status(self) -> StatusReply:
         status, totals = await self._look(), self._reconciler.totals

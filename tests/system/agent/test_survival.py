@@ -69,7 +69,7 @@ def test_rows_deleted_while_no_agent_runs_come_back(host: AgentHost, end: signal
     """An agent that starts with no controller in reach puts back what somebody deleted meanwhile, and tells."""
     host.start()
     host.attach_both()
-    until(lambda: True if (host.directory / "state" / "settled").exists() else None)
+    until(lambda: True if host.socket.with_suffix(".settled").exists() else None)
     host.end(end)
     with PinnedPlane(host.pin_dir, host.host) as plane:
         before = {table.name: sorted(plane.maps[table.name].items()) for table in TABLES}

@@ -22,7 +22,7 @@ def declared(world: HostWorld) -> dict[str, int]:
 
 def saved(world: HostWorld) -> dict[str, Attachment]:
     """The attachments on disk."""
-    return dict(StateFiles(world.config.state_dir).load(pytest.fail).attachments)
+    return dict(StateFiles(world.config.state_dir, world.config.socket, "").load(pytest.fail).attachments)
 
 
 async def lived_alone(world: HostWorld) -> None:

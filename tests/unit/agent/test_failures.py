@@ -242,15 +242,19 @@ def test_a_damaged_disk_is_told_and_left_out(world: HostWorld) -> None:
 
 
 def test_a_disk_that_cannot_be_written(world: HostWorld) -> None:
-    """When nothing can be saved, VMs still come and go, and the log says what cannot be written."""
+    """When nothing can be saved, VMs still come and go; the log says once, and the status all the time, what it is."""
 
     async def story() -> None:
         async with world.agent():
             await world.controller.programmed(1)
             world.config.state_dir.rename(world.directory / "elsewhere")
             assert (await world.ask(lambda agent: agent.attach("acme/web-1", "tap1"))).phase == "live"
+            why = f"{world.config.state_dir / 'host'} cannot be written: No such file or directory; trying again"
+            assert why in (await world.ask(lambda agent: agent.status())).errors
             (world.directory / "elsewhere").rename(world.config.state_dir)
+            await world.ask(lambda agent: agent.detach("acme/web-1"))
+            assert why not in (await world.ask(lambda agent: agent.status())).errors
         told = [log["message"] for log in world.logs if log["event"] == "state"]
-        assert f"{world.config.state_dir / 'host'} cannot be written: No such file or directory; trying again" in told
+        assert told.count(why) == 1
 
     run(story())

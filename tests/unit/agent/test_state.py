@@ -91,14 +91,14 @@ def test_a_file_of_another_version_is_refused(at: int, value: bytes, why: str) -
 
 def test_files_hold_what_was_saved_last(tmp_path: Path) -> None:
     """The directory gives back the last saves, is for root alone, and holds nothing half-written."""
-    files = StateFiles(tmp_path / "state")
+    files = StateFiles(tmp_path / "state", tmp_path / "mark", "here")
     told: list[str] = []
     assert files.load(told.append) == Saved()
     for network in (SMALL, LARGE):
         files.save_rows(pack_rows(images(network)))
         files.save_host(facts(network), {"acme/web-1": Attachment("tap1", 7)})
     (files.directory / "rows.new").write_bytes(b"half")
-    assert StateFiles(files.directory).load(told.append) == Saved(
+    assert StateFiles(files.directory, tmp_path / "mark", "here").load(told.append) == Saved(
         images(LARGE), facts(LARGE), {"acme/web-1": Attachment("tap1", 7)}
     )
     assert told == []
@@ -109,13 +109,17 @@ def test_files_hold_what_was_saved_last(tmp_path: Path) -> None:
 def test_marks_are_remembered(tmp_path: Path) -> None:
     """Each mark outlives the process until it is taken away; one that cannot be set is told."""
     told: list[str] = []
-    marks = DiskMarks(tmp_path, told.append)
+
+    def files(directory: str = "state") -> StateFiles:
+        return StateFiles(tmp_path / directory, tmp_path / "run" / "mark", "here")
+
+    marks = DiskMarks(files(), told.append)
     found = []
     for set_to in (True, True, False, False):
         marks.filling(set_to)
-        found.append(StateFiles(tmp_path).load(told.append))
+        found.append(files().load(told.append))
         marks.settled(set_to)
-        found.append(StateFiles(tmp_path).load(told.append))
+        found.append(files().load(told.append))
     assert [(saved.filling, saved.settled) for saved in found] == [
         (True, False),
         (True, True),
@@ -126,9 +130,37 @@ def test_marks_are_remembered(tmp_path: Path) -> None:
         (False, False),
         (False, False),
     ]
-    marks = DiskMarks(tmp_path / "missing", told.append)
-    marks.settled(True)
-    assert told == [f"{tmp_path}/missing/settled cannot be made: No such file or directory"]
+    lost = files("lost")
+    lost.directory.rmdir()
+    DiskMarks(lost, told.append).filling(True)
+    assert told == [f"{tmp_path}/lost/filling cannot be made: No such file or directory"]
+
+
+def test_a_disk_is_settled_for_one_data_plane_and_as_it_was(tmp_path: Path) -> None:
+    """The mark says nothing of an older disk, of another directory, of another data plane, or when it was cut short."""
+
+    def files(directory: str = "state", plane: str = "here") -> StateFiles:
+        return StateFiles(tmp_path / directory, tmp_path / "mark", plane)
+
+    def settled(found: StateFiles) -> bool:
+        return found.load(pytest.fail).settled
+
+    older = pack_rows(images(SMALL))
+    for directory in ("state", "other"):
+        files(directory).save_rows(pack_rows(images(LARGE)))
+        files(directory).save_host(facts(LARGE), {})
+    files().settled.set()
+    assert (settled(files()), settled(files("other")), settled(files(plane="there"))) == (True, False, False)
+    files().save_rows(older)
+    assert not settled(files())
+    files().save_rows(pack_rows(images(LARGE)))
+    assert settled(files())
+    files().save_host(facts(SMALL), {})
+    assert not settled(files())
+    files().settled.set()
+    mark = files().settled.path
+    mark.write_bytes(mark.read_bytes()[:-1])
+    assert not settled(files())
 
 
 class Disk:

@@ -27,6 +27,9 @@ FORMAT = 1
 _MAGIC = b"triptych"
 _HEAD = struct.Struct(">8sHHc3xQ")
 _DIGEST = 32
+START = _HEAD.size + _DIGEST
+"""Bytes of head and checksum: two files that begin with the same are the same."""
+
 _ORDER = HOST_ORDER[:1].encode()
 
 S = TypeVar("S")
@@ -137,8 +140,7 @@ def _pack(body: object) -> bytes:
 
 
 def _unpack(data: bytes, kind: type[S]) -> S:
-    start = _HEAD.size + _DIGEST
-    if len(data) < start or not data.startswith(_MAGIC):
+    if len(data) < START or not data.startswith(_MAGIC):
         raise SavedStateError("is not a file of an agent")
     _, version, layout, order, length = _HEAD.unpack_from(data)
     for what, found, wanted in (("format", version, FORMAT), ("records of layout", layout, LAYOUT_VERSION)):
@@ -146,7 +148,7 @@ def _unpack(data: bytes, kind: type[S]) -> S:
             raise SavedStateError(f"has {what} {found}; this agent reads {wanted}")
     if order != _ORDER:
         raise SavedStateError("was written on a machine of the other byte order")
-    head, digest, payload = data[: _HEAD.size], data[_HEAD.size : start], data[start:]
+    head, digest, payload = data[: _HEAD.size], data[_HEAD.size : START], data[START:]
     if len(payload) != length:
         raise SavedStateError(f"is cut short: {len(payload)} of {length} bytes")
     if hashlib.blake2b(head + payload, digest_size=_DIGEST).digest() != digest:

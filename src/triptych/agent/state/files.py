@@ -2,8 +2,9 @@
 
 `host` is small and written before an attach or detach is answered; `rows` may be large and
 is written now and then (`Saver`). A file that cannot be used is left for people to look at
-until the next save replaces it. Two empty files are marks: `filling` exists while a data plane
-is filled after a reboot, `settled` from a save until the next change of the data plane.
+until the next save replaces it. An empty file `filling` is a mark: it exists while a data plane
+is filled after a reboot. Another mark, which lies elsewhere, says from a save until the next change
+of the data plane that the disk is what was programmed last (`mark`).
 """
 
 from __future__ import annotations
@@ -15,18 +16,23 @@ from typing import TypeVar
 
 from triptych.agent.contract import Attachment, HostFacts, Saved
 from triptych.agent.state.codec import pack_host, unpack_host, unpack_rows
+from triptych.agent.state.mark import SettledMark
 from triptych.errors import EnvironmentError_, SavedStateError
 
-ROWS, HOST, FILLING, SETTLED = "rows", "host", "filling", "settled"
+ROWS, HOST, FILLING = "rows", "host", "filling"
 
 V = TypeVar("V")
 
 
 class StateFiles:
-    """The files below one directory, which is made (mode 0700) when it is missing."""
+    """The files below one directory, which is made (mode 0700) when it is missing.
 
-    def __init__(self, directory: Path) -> None:
+    `mark` and `plane` are the path of the mark that the disk is settled, and the name of the data plane.
+    """
+
+    def __init__(self, directory: Path, mark: Path, plane: str) -> None:
         self.directory = directory
+        self.settled = SettledMark(mark, (directory / ROWS, directory / HOST), plane)
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -38,8 +44,8 @@ class StateFiles:
         """Everything that is there and can be used; `complain` gets one sentence for what cannot."""
         images = self._read(ROWS, unpack_rows, complain) or ()
         facts, attachments = self._read(HOST, unpack_host, complain) or (None, {})
-        filling, settled = ((self.directory / name).exists() for name in (FILLING, SETTLED))
-        return Saved(images, facts, attachments, filling, settled)
+        filling = (self.directory / FILLING).exists()
+        return Saved(images, facts, attachments, filling, self.settled.stands())
 
     def save_rows(self, packed: bytes) -> None:
         """Replace the rows; returns when they are on disk."""
@@ -80,27 +86,31 @@ class StateFiles:
 class DiskMarks:
     """See contract.Marks. `complain` gets one sentence for a mark that cannot be set."""
 
-    def __init__(self, directory: Path, complain: Callable[[str], None]) -> None:
-        self._directory = directory
+    def __init__(self, files: StateFiles, complain: Callable[[str], None]) -> None:
+        self._files = files
         self._complain = complain
 
     def filling(self, begins: bool) -> None:
         """On disk when this returns, so that after a power cut no half passes for the whole."""
-        self._set(FILLING, begins, synced=True)
+        path = self._files.directory / FILLING
 
-    def settled(self, is_settled: bool) -> None:
-        """Seen by the next process, and not synced: the data plane does not outlive a power cut either."""
-        self._set(SETTLED, is_settled, synced=False)
-
-    def _set(self, name: str, wanted: bool, *, synced: bool) -> None:
-        path = self._directory / name
-        try:
-            if wanted:
+        def work() -> None:
+            if begins:
                 path.touch(0o600)
             else:
                 path.unlink(missing_ok=True)
-            if synced:
-                _sync(self._directory)
+            _sync(path.parent)
+
+        self._try(path, begins, work)
+
+    def settled(self, is_settled: bool) -> None:
+        """Seen by the next process."""
+        mark = self._files.settled
+        self._try(mark.path, is_settled, mark.set if is_settled else mark.clear)
+
+    def _try(self, path: Path, wanted: bool, work: Callable[[], None]) -> None:
+        try:
+            work()
         except OSError as error:
             self._complain(f"{path} cannot be {'made' if wanted else 'removed'}: {error.strerror}")
 

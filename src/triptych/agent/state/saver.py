@@ -15,7 +15,7 @@ SHARE = 20
 class Saver:
     """Calls `save` an interval of seconds after `mark`, or later when saving takes long.
 
-    A save that fails is told to `complain` and tried again.
+    A save that fails is tried again; `problem` says why it did, and `complain` is told of each other reason once.
     """
 
     def __init__(
@@ -25,6 +25,8 @@ class Saver:
         self._clock = clock
         self._interval = interval
         self._complain = complain
+        self.problem = ""
+        """What the last save failed of; empty: it did not."""
         self._dirty = asyncio.Event()
         self._saving = asyncio.Lock()
         self._took = 0.0
@@ -51,9 +53,12 @@ class Saver:
                 return
             self._dirty.clear()
             began = self._clock.now()
+            before, self.problem = self.problem, ""
             try:
                 await self._save()
             except SavedStateError as error:
                 self._dirty.set()
-                self._complain(f"{error}; trying again")
+                self.problem = f"{error}; trying again"
+                if self.problem != before:
+                    self._complain(self.problem)
             self._took = self._clock.now() - began
