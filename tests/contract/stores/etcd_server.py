@@ -24,8 +24,8 @@ class EtcdServer:
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
-    def start(self) -> None:
-        """Start the process and wait until it says that it is healthy."""
+    def start(self, *options: str) -> None:
+        """Start the process, with options of this time, and wait until it says that it is healthy."""
         log = self._folder / "etcd.log"
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -43,6 +43,7 @@ class EtcdServer:
                     "--heartbeat-interval=20",
                     "--election-timeout=200",
                     *self._options,
+                    *options,
                 ],
                 stdout=output,
                 stderr=output,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -55,6 +56,30 @@ async def test_away_and_back(own_etcd: EtcdServer) -> None:
                 second = await done(other, put(b"a", b"3"))
             entry = Entry(b"a", b"3", first, second, 2)
             assert await waiting == [Events(second, (Event(b"a", entry),))]
+
+
+async def test_the_token_names_the_history(tmp_path: Path) -> None:
+    """A cluster made anew with the flags of another one has its identity, and with a new token one of its own."""
+    server = EtcdServer(tmp_path)
+    try:
+
+        async def identity() -> str:
+            async with await EtcdStore.open([server.endpoint]) as store:
+                return await store.identity()
+
+        async def anew(*options: str) -> str:
+            server.stop()
+            shutil.rmtree(tmp_path / "data")
+            await asyncio.to_thread(server.start, *options)
+            return await identity()
+
+        first = await identity()
+        assert await anew() == first
+        second = await anew("--initial-cluster-token=second")
+        assert second != first
+        assert await anew("--initial-cluster-token=third") not in (first, second)
+    finally:
+        server.stop()
 
 
 async def test_compacted_while_away(own_etcd: EtcdServer) -> None:

@@ -75,7 +75,11 @@ class EtcdStore:
         return store
 
     async def identity(self) -> str:
-        """The cluster's id, which etcd draws anew when a backup is restored."""
+        """The cluster's id: a restored backup has another one if it was given a new `--initial-cluster-token`.
+
+        etcd makes the id of that token and of its members' names and peer URLs; with the same ones
+        it is the same, and nothing tells the two histories apart.
+        """
         response = await self._calls.ask("Range", rpc.RangeRequest(key=self._layout.gate))
         return f"{response.header.cluster_id:016x}"
 
