@@ -106,6 +106,24 @@ async def test_a_plan_waits_for_a_large_decision(monkeypatch: pytest.MonkeyPatch
         assert (await planning).objects == ()
 
 
+async def test_a_change_waits_for_one_large_plan_and_not_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many plans wait, what is written meanwhile is taken in after the first of them."""
+    held = Held(monkeypatch)
+    async with MemoryStore() as store, open_office(store) as office, open_office(store) as other:
+        await office.apply(town())
+        await other.mirror.reached(office.mirror.revision)
+        before = office.mirror.revision
+        caller = service.Caller(LOCAL)
+        plans = [asyncio.create_task(office.service.plan([Document("test", DOCUMENT)], caller)) for _ in range(3)]
+        await held.begun()
+        written = (await other.put(Kind.PORT, **port("theirs"))).written.revision
+        await _others_had_turns()
+        held.free.set()
+        first, *later = await asyncio.gather(*plans)
+        assert first.revision == before
+        assert [made.revision for made in later] == [written, written]
+
+
 async def test_a_large_plan_is_made_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """While its rows are tried in a thread everyone reads the network as it is; the plan has all of them."""
     busy, free = threading.Event(), threading.Event()

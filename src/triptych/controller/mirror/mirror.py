@@ -48,6 +48,10 @@ class Mirror:
         """Nothing changes in here while somebody holds it: to be held by who reads from a thread, and by who tries a
         change in `compiler`. Held or not, what is read in one go in the loop belongs together.
         """
+        self.looking = asyncio.Lock()
+        """To be held, before `steady`, by who only looks, and for long: so a change waits for one of them and not for
+        all that came before it.
+        """
 
     @property
     def revision(self) -> int:

@@ -93,7 +93,7 @@ class Reading:
         if (size := self._mirror.compiler.host_size(host)) < LARGE:
             rows = self._mirror.compiler.host_rows(host)
             return size, RowNames(self._mirror.owners).tables(rows)
-        async with self._mirror.steady:
+        async with self._mirror.looking, self._mirror.steady:
             rows = await aside(partial(self._mirror.compiler.host_rows, host))
             return len(rows), RowNames(self._mirror.owners.numbers()).tables(rows)
 

@@ -133,10 +133,11 @@ class Service:
         """What applying some documents would change: objects, and the rows of every host; see `plan.plan`."""
         asked = await _read(documents)
         require_write(caller.actor, asked.objects)
-        async with self.mirror.steady:
-            deciding = partial(decide, self.mirror, asked)
-            if len(asked.objects) < LARGE:
+        deciding = partial(decide, self.mirror, asked)
+        if len(asked.objects) < LARGE:
+            async with self.mirror.steady:
                 return plan(self.mirror, deciding(), host=host, limit=rows)
+        async with self.mirror.looking, self.mirror.steady:
             change = await aside(deciding)
             return await aside(partial(plan, self.mirror, change, host=host, limit=rows, beside=True))
 
