@@ -14,7 +14,7 @@ from triptych.cli.output import Format, OutputOption, console, counted, plain, p
 from triptych.cli.usage import UsageError
 from triptych.core.model import Key, Kind
 from triptych.core.model.shape import SHAPES
-from triptych.errors import DocumentError
+from triptych.errors import DocumentError, TriptychError
 
 if TYPE_CHECKING:
     from triptych.cli.located import Files
@@ -91,11 +91,18 @@ def apply(
     files = Files(file)
     with controller(server, token_file, ca) as client:
         gone = removal.surplus(client, files.declared) if prune else []
-        removal.confirm(gone, yes=yes)
+        if gone:
+            # Nobody is to agree to deletions for a document that is refused.
+            _ask(client, api.plan(files.data, rows=0), files)
+            removal.confirm(gone, yes=yes)
         # First what is wanted, in one transaction: when that is refused, nothing is gone.
         written = _ask(client, api.apply(files.data, wait=None if gone else wait), files)
         if gone:
-            removed = removal.remove(client, gone, wait=wait)
+            try:
+                removed = removal.remove(client, gone, wait=wait)
+            except TriptychError:
+                tell(written, output)
+                raise
             written = Written(removed.revision or written.revision, written.objects + removed.objects, removed.laggards)
     tell(written, output)
 

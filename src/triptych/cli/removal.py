@@ -80,6 +80,8 @@ def remove(client: Client, keys: Collection[Key], *, wait: float | None = None) 
 
 def confirm(keys: Collection[Key], *, yes: bool) -> None:
     """Ask before anything goes; UsageError where nobody can be asked, typer.Exit when the answer is no."""
+    if keys:
+        say("to be deleted:")
     for key in keys:
         say(f"- {key.kind.singular} {typed(key.kind.value, key.tenant, key.name)}")
     if yes or not keys:

@@ -101,7 +101,16 @@ def test_a_refused_apply_prunes_nothing(triptych: Commands) -> None:
     """What is wanted is written first: when that is refused, everything is still there."""
     done = triptych("apply", "-f", "-", "--prune", "--yes", stdin=WANTED.replace("host: h2", "host: h9"))
     assert (done.returncode, done.stdout) == (1, "")
+    assert "deleted" not in done.stderr
     assert ports(triptych) == ["acme/a", "acme/b", "acme/c", "globex/a"]
+
+
+def test_a_refused_deletion_does_not_hide_what_was_written(triptych: Commands) -> None:
+    """What was applied before a deletion is refused is told, and then the refusal."""
+    segment = "segments:\n  - {tenant: acme, name: web, subnets: [{cidr: 10.0.1.0/24}, {cidr: 10.0.9.0/24}]}\n"
+    done = triptych("apply", "-f", "-", "--prune", "--yes", stdin=segment)
+    assert (done.returncode, done.stdout) == (1, "changed segment acme/web (subnets)\n")
+    assert "segment acme/old: cannot be deleted while port acme/c refer to it" in done.stderr
 
 
 def test_everything_that_a_document_names_can_be_deleted(triptych: Commands) -> None:
