@@ -66,7 +66,7 @@ def show(resolved: Resolved[Any], output: Format) -> None:
     """Print what counts, and where each value came from."""
     rows = [item._asdict() for item in resolved.effective]
     print_rows("What counts", ["setting", "value", "source"], rows, output)
-    say("triptych: the configuration is right")
+    say("triptych: the settings are right; files that they name were not read")
 
 
 def _parameters(settings: Settings[Any]) -> Iterator[inspect.Parameter]:
