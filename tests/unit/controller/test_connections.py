@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +22,10 @@ from triptych.controller.rest.server import RestServer
 from triptych.controller.service.access import Role
 from triptych.controller.service.revocations import RevocationBook
 from triptych.controller.service.tokens import TokenBook, new_token
+from triptych.core.model.codec import encode_object
+from triptych.core.model.keys import object_key
+from triptych.core.model.nouns import Tenant
+from triptych.stores.base import Put, Txn
 from triptych.stores.memory import MemoryStore
 from triptych.testing.clock import ManualClock
 from triptych.testing.office import open_office
@@ -169,6 +174,33 @@ async def test_after_the_rest_of_a_body_a_connection_may_be_idle() -> None:
                 assert (await answer(reader))[0] == 200
             else:
                 assert await reader.read() == b""
+
+
+async def test_a_watch_that_nobody_reads_ends() -> None:
+    """A watch whose reader takes nothing is cut off in time, after its token was revoked too, and counts no more."""
+    async with door(api=True) as at:
+        issued = new_token("viewer", Role.VIEWER, None, 0.0, None)
+        at.desk.tokens.known[issued.token.id] = issued.token
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        with client:
+            await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", at.port))
+            client.send(
+                f"GET /v1/watch HTTP/1.1\r\nhost: here\r\nauthorization: Bearer {issued.secret}\r\n\r\n".encode()
+            )
+            await until(lambda: at.desk.watches.total() == 1)
+            told = [Tenant(f"{number}-{'x' * 500}") for number in range(500)]
+            more = Txn(puts=tuple(Put(object_key(tenant.key), encode_object(tenant)) for tenant in told))
+            while not at.server.gate.expected("taken"):
+                await at.desk.service.store.commit(more)
+                await asyncio.sleep(0)
+            at.desk.tokens.known.clear()
+            await at.pass_time(119)
+            assert at.desk.watches.total() == 1
+            await at.pass_time(2)
+            await until(lambda: not at.desk.watches)
+            assert not at.server.gate.open
 
 
 async def test_one_address_has_its_share() -> None:

@@ -41,6 +41,8 @@ class Bounds(NamedTuple):
     head_seconds: float = 10.0
     body_seconds: float = 120.0
     idle_seconds: float = 75.0
+    taken_seconds: float = 120.0
+    """For who is sent something, until there is room for more of it."""
 
 
 class Gate:
@@ -133,6 +135,16 @@ class BoundedProtocol(H11Protocol):
         else:
             self._look(begun=True)
 
+    def pause_writing(self) -> None:
+        """Wait for a reader that takes less than it is sent."""
+        super().pause_writing()
+        self._look(begun=False)
+
+    def resume_writing(self) -> None:
+        """Go on with what it is sent."""
+        super().resume_writing()
+        self._look(begun=bool(self.conn.trailing_data[0]))
+
     def on_response_complete(self) -> None:
         """Go on to the next request."""
         super().on_response_complete()
@@ -153,11 +165,17 @@ class BoundedProtocol(H11Protocol):
 
     def cut(self) -> None:
         """End it without a word."""
-        self.transport.close()
+        if self.flow.write_paused:
+            # Closing would wait for the reader.
+            self.transport.abort()
+        else:
+            self.transport.close()
 
     def _look(self, *, begun: bool) -> None:
         """See what the other end owes now; `begun`: it has sent something since the last answer."""
-        if self.transport.is_closing():
+        if self.flow.write_paused:
+            self._gate.expect(self, "taken", self._gate.bounds.taken_seconds)
+        elif self.transport.is_closing():
             self._gate.met(self)
         elif self.conn.their_state is h11.SEND_BODY:
             self._gate.expect(self, "body", self._gate.bounds.body_seconds)
