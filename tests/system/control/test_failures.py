@@ -123,7 +123,9 @@ def test_a_host_begins_without_a_controller(fleet_lab: Lab, tmp_path: Path) -> N
         until(lambda: agent(fleet_lab, "h1"), "it answers")
         until(lambda: (found := port(fleet_lab, "h1", "acme/web-1")) and found.phase == "live", "its port is live")
         ping.goes_on()
-    assert (others.outcome, ping.interruption) == ((True, [], []), (True, 1, []))
+    # The VM's link goes down and up with the data plane, so its packets may wait for ARP and not be lost at all.
+    sent, gaps, twice = ping.interruption
+    assert (others.outcome, sent, gaps in (0, 1), twice) == ((True, [], []), True, True, [])
 
 
 def test_a_claim_of_another_host_is_refused(fleet_lab: Lab, tmp_path: Path) -> None:
