@@ -44,10 +44,7 @@ class SettledMark:
         self.path.unlink(missing_ok=True)
 
     def _text(self) -> bytes:
-        heads = [_head(path) for path in self._files]
-        return "\n".join(
-            (self._plane, *(f"{path} {head.hex()}" for path, head in zip(self._files, heads, strict=True)))
-        ).encode()
+        return "\n".join((self._plane, *(f"{path} {_head(path).hex()}" for path in self._files))).encode()
 
 
 def _head(path: Path) -> bytes:
