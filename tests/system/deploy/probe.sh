@@ -36,6 +36,8 @@ systemctl start triptych-agent
 step "agent" systemctl is-active triptych-agent
 step "attach" triptych attach acme/web-1 vm0
 systemctl reload triptych-agent
+# The signal was sent; until the agent says that it is ready again, the unit is "reloading".
+for _ in $(seq 600); do [ "$(systemctl is-active triptych-agent)" = reloading ] || break; sleep 0.05; done
 step "reloaded" systemctl is-active triptych-agent
 systemctl kill --signal=KILL triptych-agent
 for _ in $(seq 30); do triptych ports 2>/dev/null | grep -q live && break; done
