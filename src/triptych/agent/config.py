@@ -16,7 +16,7 @@ from triptych.client.local.connection import SOCKET
 from triptych.core.addresses import IP
 from triptych.core.local import VXLAN_PORT, HostConfig
 from triptych.core.sizes import Sizes
-from triptych.daemon.logs import FORMATS, LEVELS
+from triptych.daemon import logs
 from triptych.daemon.settings import Settings, Wrong
 
 PATH = Path("/etc/triptych/agent.toml")
@@ -107,8 +107,7 @@ def check(config: AgentConfig) -> Iterator[Wrong]:
         ("audit_seconds", config.audit_seconds >= 1, "choose 1 or more"),
         ("save_seconds", config.save_seconds >= 0, "choose 0 or more"),
         ("metrics_port", 0 <= config.metrics_port < 1 << 16, "choose 0 (none) to 65535"),
-        ("log_level", config.log_level in LEVELS, f"choose one of {', '.join(LEVELS)}"),
-        ("log_format", config.log_format in FORMATS, f"choose one of {', '.join(FORMATS)}"),
+        *logs.checks(config),
     ):
         if not right:
             yield Wrong(key, remedy)

@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from triptych.daemon.logs import FORMATS, LEVELS
+from triptych.daemon import logs
 from triptych.daemon.settings import Settings, Wrong
 
 PATH = Path("/etc/triptych/controller.toml")
@@ -124,8 +124,7 @@ def check(config: ControllerConfig) -> Iterator[Wrong]:
         ("burst", isfinite(config.burst) and (not config.rate or config.burst >= 1), "give 1 or more"),
         ("audit_days", isfinite(config.audit_days) and config.audit_days > 0, "give days, more than 0"),
         ("grace_seconds", isfinite(config.grace_seconds) and config.grace_seconds >= 0, "give 0 or more"),
-        ("log_level", config.log_level in LEVELS, f"choose one of {', '.join(LEVELS)}"),
-        ("log_format", config.log_format in FORMATS, f"choose one of {', '.join(FORMATS)}"),
+        *logs.checks(config),
     ):
         if not right:
             yield Wrong(key, remedy)

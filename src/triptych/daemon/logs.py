@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Protocol
 
 import structlog
 
@@ -16,6 +17,28 @@ LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("json", "text")
 
 _OURS = "triptych"
+
+
+class LogSettings(Protocol):
+    """The settings of any daemon that are about its log."""
+
+    @property
+    def log_level(self) -> str:
+        """One of `LEVELS`."""
+        ...
+
+    @property
+    def log_format(self) -> str:
+        """One of `FORMATS`."""
+        ...
+
+
+def checks(config: LogSettings) -> tuple[tuple[str, bool, str], ...]:
+    """Of each setting of the log: its name, whether its value can be used, and what would be right."""
+    return (
+        ("log_level", config.log_level in LEVELS, f"choose one of {', '.join(LEVELS)}"),
+        ("log_format", config.log_format in FORMATS, f"choose one of {', '.join(FORMATS)}"),
+    )
 
 
 def configure(level: str, form: str) -> None:

@@ -11,6 +11,7 @@ from tests.contract.stores.benches import EtcdBench, MemoryBench, SqliteBench, S
 from tests.contract.stores.certificates import make
 from tests.contract.stores.coroutines import pytest_pyfunc_call
 from tests.contract.stores.etcd_server import EtcdServer
+from triptych.stores.etcd import rolling
 
 __all__ = ["pytest_pyfunc_call"]
 
@@ -49,3 +50,9 @@ def bench(request: pytest.FixtureRequest) -> StoreBench:
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """An authority and certificates for loopback, by the names of their files."""
     return make(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody brings a large commit in etcd to its end but its writer, however long that stands still."""
+    monkeypatch.setattr(rolling, "PATIENCE", 3600.0)

@@ -39,13 +39,8 @@ from triptych.stores.base import (
     Unchanged,
     list_all,
 )
-from triptych.stores.etcd import rolling
 
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody takes over what is halted."""
-    monkeypatch.setattr(rolling, "PATIENCE", 3600.0)
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 async def test_half_applied(etcd: EtcdServer) -> None:

@@ -32,11 +32,7 @@ from triptych.stores.base import (
 )
 from triptych.stores.etcd import EtcdStore, pruning, rolling
 
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody takes over what is halted."""
-    monkeypatch.setattr(rolling, "PATIENCE", 3600.0)
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 async def test_every_answer_is_lost_once(etcd: EtcdServer) -> None:
