@@ -119,9 +119,9 @@ async def test_a_change_waits_for_one_large_plan_and_not_for_all(monkeypatch: py
         written = (await other.put(Kind.PORT, **port("theirs"))).written.revision
         await _others_had_turns()
         held.free.set()
-        first, *later = await asyncio.gather(*plans)
-        assert first.revision == before
-        assert [made.revision for made in later] == [written, written]
+        # Which of them is first is a matter of the threads that read their documents.
+        made = [plan.revision for plan in await asyncio.gather(*plans)]
+        assert sorted(made) == [before, written, written]
 
 
 async def test_a_large_plan_is_made_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
