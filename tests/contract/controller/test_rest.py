@@ -320,9 +320,10 @@ async def test_a_watch_is_resumed_where_it_was_cut(bench: StoreBench) -> None:
 
 
 async def test_a_watch_without_history_begins_with_a_snapshot(bench: StoreBench) -> None:
-    """Where history was lost the stream tells everything that is there, and says when that is complete."""
+    """Where history was lost the stream tells everything that is there as created, and says when that is complete."""
     async with await bench.open() as store, served(store) as api:
         await api.town()
+        await api.ask("PUT", "/v1/hosts/h2", json={"underlay": "192.0.2.200"})
         await store.compact(await store.revision())
         async with api.client.stream("GET", "/v1/watch", params={"after": 1, "kind": "hosts"}) as stream:
             got = []

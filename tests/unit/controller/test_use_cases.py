@@ -115,6 +115,19 @@ async def test_rows_carry_the_names_of_what_they_point_at() -> None:
         assert (tables["neighbors"][0]["flags"], tables["routes"][0]["router"]) == (["router"], "acme/core")
 
 
+@pytest.mark.parametrize("gateway", [None, "10.9.0.1"], ids=["loses its gateway", "moves away"])
+async def test_a_route_takes_the_prefix_that_a_segment_gives_up(gateway: str | None) -> None:
+    """One change may take a prefix from a segment and route it elsewhere: nobody else is in its way."""
+    segment = {"tenant": "acme", "name": "s2", "router": "core"}
+    subnet = {"cidr": "10.9.0.0/16" if gateway else "10.2.0.0/16", "gateway": gateway}
+    route = {"tenant": "acme", "router": "core", "prefix": "10.2.0.0/16", "via": ["10.1.0.9"]}
+    async with open_office(MemoryStore()) as office:
+        await office.apply(town(segments=2))
+        outcome = await office.apply({"segments": [segment | {"subnets": [subnet]}], "routes": [route]})
+        done = [(key.kind, step.action) for key, step in outcome.written.change.effective]
+        assert (done, outcome.written.tries) == ([(Kind.SEGMENT, "changed"), (Kind.ROUTE, "created")], 1)
+
+
 async def test_retries_are_bounded() -> None:
     """A writer whose basis somebody changes every time gives up in the end, having changed nothing."""
     waits: list[float] = []

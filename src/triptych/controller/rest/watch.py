@@ -162,21 +162,22 @@ async def _events(batch: Batch, wanted: Wanted) -> AsyncGenerator[list[Event], N
         case Snapshot():
             yield [Event("snapshot", revision)]
             async for entries in in_slices(batch.entries):
-                yield [event for entry in entries for event in _event(entry.key, entry, revision, wanted)]
+                yield [event for entry in entries for event in _event(entry.key, entry, revision, wanted, new=True)]
             yield [Event("synced", revision)]
         case _:
             async for changes in in_slices(batch.events):
                 yield [event for item in changes for event in _event(item.key, item.entry, revision, wanted)]
 
 
-def _event(raw: bytes, entry: Entry | None, revision: int, wanted: Wanted) -> Iterator[Event]:
+def _event(raw: bytes, entry: Entry | None, revision: int, wanted: Wanted, *, new: bool = False) -> Iterator[Event]:
+    """What happened to an object, if it is wanted; `new`: to who hears of everything anew, it is created."""
     try:
         key = parse_object_key(raw)
         item = None if entry is None else fields_of(decode_object(key.kind, entry.value))
     except ValueError:
         return
     if key in wanted:
-        action = "deleted" if entry is None else "created" if entry.version == 1 else "changed"
+        action = "deleted" if entry is None else "created" if new or entry.version == 1 else "changed"
         yield Event(action, revision, key.kind.value, key.tenant, key.name, item)
 
 

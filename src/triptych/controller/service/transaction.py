@@ -121,6 +121,7 @@ def transaction(proposal: Proposal, present: Mapping[bytes, Entry]) -> Txn:
     deletes: dict[bytes, None] = {}
     released: dict[bytes, bytes] = {}
     claimed: dict[bytes, bytes] = {}
+    free: list[bytes] = []
     for key, step in change.steps.items():
         raw = object_key(key)
         conditions.append(Absent(raw) if step.old is None else Unchanged(raw, step.revision))
@@ -132,11 +133,13 @@ def transaction(proposal: Proposal, present: Mapping[bytes, Entry]) -> Txn:
         else:
             puts[raw] = encode_object(step.new)
             if isinstance(step.new, StaticRoute):
-                conditions.append(Absent(prefix_claim(step.new.tenant, step.new.router, step.new.prefix)))
+                free.append(prefix_claim(step.new.tenant, step.new.router, step.new.prefix))
         before = tuple(claims_of(step.old)) if step.old is not None else ()
         after = proposal.claims.get(key, ())
         released.update((claim, raw) for claim in before if claim not in after)
         claimed.update((claim, raw) for claim in after if claim not in before)
+    # What a segment gives up in this very change is there until then.
+    conditions += [Absent(claim) for claim in free if claim not in released]
     for claim, owner in claimed.items():
         former = released.pop(claim, None)
         conditions.append(Absent(claim) if former is None else ValueIs(claim, former))
