@@ -176,15 +176,16 @@ class Claims(Protocol):
     async def attach(self, port: str) -> Grant:
         """Claim `tenant/port` for this host.
 
-        Raises ClaimRefusedError when it is another host's or is not declared, and
-        ControllerUnavailableError when nobody answers.
+        Raises ClaimRefusedError when it is another host's or is not declared, other InputErrors
+        when that was not decided (too often, others in the way), and ControllerUnavailableError
+        when nobody answers.
         """
         ...
 
     async def detach(self, port: str, generation: int) -> None:
         """Say that a port is attached here no longer; a former generation changes nothing.
 
-        Raises ControllerUnavailableError.
+        Raises InputError (too often), ControllerUnavailableError.
         """
         ...
 

@@ -28,15 +28,16 @@ async def until(holds: Callable[[], bool], timeout: float = 20) -> None:  # noqa
 
 
 class Claimed:
-    """Stands for the service: `hosts` says whose a port is."""
+    """Stands for the service: `hosts` says whose a port is, `troubles` what everybody is answered."""
 
     def __init__(self) -> None:
+        self.troubles: Exception | None = None
         self.hosts: dict[str, str] = {}
         self.asked: list[tuple[str, str]] = []
 
     async def attach(self, host: str, port: str) -> AttachGrant:
         """See `controller.ports.Attachments`."""
-        self.asked.append((host, port))
+        self._ask(host, port)
         owner = self.hosts.get(port)
         if owner is None:
             raise NotFoundError(f"port {port} is not declared")
@@ -46,8 +47,13 @@ class Claimed:
 
     async def detach(self, host: str, port: str, generation: int) -> bool:
         """See `controller.ports.Attachments`."""
-        self.asked.append((host, port))
+        self._ask(host, port)
         return self.hosts.get(port) == host and generation == 1
+
+    def _ask(self, host: str, port: str) -> None:
+        self.asked.append((host, port))
+        if self.troubles is not None:
+            raise self.troubles
 
 
 class Agent:

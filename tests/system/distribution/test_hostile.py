@@ -17,8 +17,9 @@ from tests.unit.publish.town import SEGMENTS, town
 from triptych.agent.sync import SyncClient, Tls
 from triptych.controller.grpc.limits import BURST, HELLO_COST, MOST_COST, SCOPES_AS_ONE
 from triptych.controller.grpc.streams import MOST_OPEN
+from triptych.controller.limits import TooManyRequestsError
 from triptych.core.compile import Scope, ScopeKind
-from triptych.errors import ClaimRefusedError, ControllerUnavailableError
+from triptych.errors import ClaimRefusedError, ContentionError, ControllerUnavailableError, InputError
 from triptych.testing.certificates import Authority, Issued
 from triptych.testing.clock import ManualClock
 from triptych.testing.pupils import Recorder
@@ -271,6 +272,24 @@ def test_a_port_of_another_host_is_refused() -> None:
             with pytest.raises(ClaimRefusedError, match="port acme/none is not declared"):
                 await agent.client.attach("acme/none")
             assert stage.claimed.asked == [("h2", name), ("h2", "acme/none")]
+            assert counted(stage, "claim") == 2
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("error", [TooManyRequestsError(0.2), ContentionError("attach: others kept changing the same")])
+def test_what_was_not_decided_is_no_refusal(error: InputError) -> None:
+    """A claim, or a port given back, that comes too often or meets others may be sent again: the agent is told so."""
+
+    async def story() -> None:
+        async with Stage(TWO_SEGMENTS) as stage:
+            agent = await stage.agent("h1")
+            await agent.plane.reached(1)
+            stage.claimed.troubles = error
+            for ask in (agent.client.attach("acme/web-1"), agent.client.detach("acme/web-1", 1)):
+                with pytest.raises(InputError) as told:
+                    await ask
+                assert (type(told.value), str(told.value)) == (InputError, str(error))
             assert counted(stage, "claim") == 2
 
     asyncio.run(story())

@@ -99,6 +99,29 @@ def test_a_claim_that_is_refused_later_is_not_made_again(world: HostWorld) -> No
     run(story())
 
 
+def test_a_claim_that_was_not_decided_is_made_again(world: HostWorld) -> None:
+    """A port for which the controller was asked too often is still owed, and claimed after the next audit."""
+
+    async def story() -> None:
+        async with world.agent():
+            await lived_alone(world)
+            answers, asked = world.controller.attach, list[str]()
+
+            async def too_often(port: str) -> Grant:
+                asked.append(port)
+                raise InputError("too many requests; send the next one in 0.2 s")
+
+            world.controller.attach = too_often  # type: ignore[method-assign]
+            world.controller.come_back()
+            await until(lambda: asked == ["acme/web-1"])
+            world.controller.attach = answers  # type: ignore[method-assign]
+            await world.audit()
+            await until(lambda: declared(world) == {name: one + 1 for name, one in GENERATIONS.items()})
+            assert attached(world) == ATTACHED
+
+    run(story())
+
+
 def test_a_vm_that_has_left_is_not_claimed(world: HostWorld) -> None:
     """A port whose interface is gone is not asked for: its VM may be on another host by now."""
 

@@ -87,7 +87,7 @@ class Attachments:
                 return Done(request.port, "detached", "it was not attached")
             try:
                 await self._claims.detach(request.port, before.generation)
-            except (ControllerUnavailableError, ClaimRefusedError) as error:
+            except (ControllerUnavailableError, InputError) as error:
                 return Done(request.port, "detached", f"the controller does not know: {error}")
         return Done(request.port, "detached")
 

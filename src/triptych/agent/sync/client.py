@@ -18,7 +18,7 @@ from triptych.agent.sync.held import HeldScopes
 from triptych.agent.sync.identity import Credentials
 from triptych.agent.sync.rounds import Collector, Round
 from triptych.agent.sync.stream import Stream, Whole
-from triptych.errors import ClaimRefusedError, ControllerUnavailableError, WireError
+from triptych.errors import ClaimRefusedError, ControllerUnavailableError, InputError, WireError
 from triptych.wire.convert import (
     decode_granted,
     encode_attach,
@@ -40,6 +40,8 @@ _REFUSALS = (
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.INVALID_ARGUMENT,
 )
+_LATER = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.ABORTED)
+"""The controller decided nothing, and the same may be asked again."""
 
 # What the library raises when a stream is over, depending on when one finds out.
 _BROKEN = (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError)
@@ -182,12 +184,12 @@ class SyncClient:
         await self._clock.sleep_until(self._clock.now() + seconds)
 
     async def attach(self, port: str) -> Grant:
-        """Claim `tenant/port` for this host; ClaimRefusedError, ControllerUnavailableError."""
+        """See `triptych.agent.contract.Claims`."""
         granted = decode_granted(await self._ask(ATTACH, encode_attach(port)))
         return Grant(granted.generation, granted.revision)
 
     async def detach(self, port: str, generation: int) -> None:
-        """Say that a port is attached here no longer; ControllerUnavailableError."""
+        """See `triptych.agent.contract.Claims`."""
         await self._ask(DETACH, encode_detach(port, generation))
 
     async def _ask(self, method: str, request: bytes) -> bytes:
@@ -207,6 +209,8 @@ class SyncClient:
             raise ControllerUnavailableError(f"the controller did not answer: {_reason(error)}") from None
 
 
+            if error.code() in _LATER:
+                raise InputError(error.details() or error.code().name) from None
 async def _answer(call: grpc.aio.UnaryUnaryCall[bytes, bytes]) -> bytes:
     try:
         return await call

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import grpc
 
-from triptych.errors import ClaimRefusedError, NotFoundError, StoreError, WireError
+from triptych.controller.limits import TooManyRequestsError
+from triptych.errors import ClaimRefusedError, ContentionError, NotFoundError, StoreError, WireError
 
 
 class RefusalError(Exception):
@@ -24,6 +25,10 @@ def claim_refusal(error: Exception, host: str) -> RefusalError:
             code, reason = grpc.StatusCode.PERMISSION_DENIED, "claim"
         case NotFoundError():
             code, reason = grpc.StatusCode.NOT_FOUND, "claim"
+        case TooManyRequestsError():
+            code, reason = grpc.StatusCode.RESOURCE_EXHAUSTED, "claim"
+        case ContentionError():
+            code, reason = grpc.StatusCode.ABORTED, "claim"
         case WireError():
             code, reason = grpc.StatusCode.INVALID_ARGUMENT, "protocol"
         case _:
