@@ -6,8 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from tests.unit.publish.town import port, town
+from triptych.controller.mirror import Mirror
 from triptych.controller.publish import Publisher
+from triptych.controller.publish.publisher import FIRST
 from triptych.controller.publish.session import WINDOW
+from triptych.core.model import Object
+from triptych.core.model.codec import encode_object
+from triptych.core.model.keys import object_key
+from triptych.stores.base import Committed, Put, Txn
+from triptych.stores.memory import MemoryStore
 from triptych.testing.pupils import Declaring
 from triptych.wire.convert import decode_batch
 from triptych.wire.messages import Ack, Hello
@@ -52,3 +59,44 @@ def test_an_acknowledgement_lets_out_what_waited_for_it() -> None:
         return counts
 
     assert asyncio.run(story()) == [1] * WINDOW + [0] * 3 + [1, 0]
+
+
+def txn(*objects: Object) -> Txn:
+    """A transaction that declares objects."""
+    return Txn(puts=tuple(Put(object_key(item.key), encode_object(item)) for item in objects))
+
+
+def test_a_change_is_on_its_way_before_it_is_answered() -> None:
+    """The first hosts are sent a change before whoever made it goes on, and the others of a large fleet after."""
+    fleet = FIRST + 4
+
+    async def story() -> list[str]:
+        told: asyncio.Queue[str] = asyncio.Queue()
+
+        async def speak(messages: AsyncIterator[bytes]) -> None:
+            async for _ in messages:
+                told.put_nowait("sent")
+
+        async with MemoryStore() as store:
+            await store.commit(txn(*town(fleet, fleet)))
+            mirror = Mirror()
+            await mirror.load(store)
+            publisher = Publisher(mirror)
+            tasks = [asyncio.create_task(mirror.follow(store))]
+            for number in range(fleet):
+                session = publisher.join(f"h{number}")
+                session.receive(Hello("test"))
+                tasks.append(asyncio.create_task(speak(session.outgoing())))
+            for _ in range(fleet):
+                await told.get()
+            result = await store.commit(txn(port(fleet, fleet)))
+            assert isinstance(result, Committed)
+            await mirror.reached(result.revision)
+            told.put_nowait("answered")
+            order = [await told.get() for _ in range(fleet + 1)]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return order
+
+    assert asyncio.run(story()) == ["sent"] * FIRST + ["answered"] + ["sent"] * 4

@@ -187,8 +187,9 @@ class Mirror:
     def _advance(self, changes: Sequence[Change], revision: int, delta: Delta) -> None:
         if changes:
             self._network = None
-            # Listeners see the rows and the revision that they are at; who waits runs after them.
-            self._waiting.advance(revision)
+            # Listeners see the rows and the revision that they are at, and whom they wake runs before who waits: a row
+            # on its way to a host is worth more than the answer to whoever declared it.
+            self._waiting.revision = revision
             for listener in tuple(self._listeners):
                 listener(revision, tuple(changes), delta)
         self._waiting.advance(revision)

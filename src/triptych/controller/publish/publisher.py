@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -34,6 +34,9 @@ from triptych.errors import NotFoundError
 from triptych.wire.messages import FactsUpdate, Refused, Report
 
 _log = structlog.get_logger(__name__)
+
+FIRST = 16
+"""Sessions that a change is sent to before it is answered."""
 
 
 class Source(Protocol):
@@ -208,10 +211,14 @@ class Publisher:
             self._moves.note(port, former, host, revision, started)
         self.work.hosts += len(concerned)
         self._progress.concern(revision, concerned, started)
-        for host in concerned:
-            if (session := self._sessions.get(host)) is not None:
-                session.wake()
+        self._wake([session for host in concerned if (session := self._sessions.get(host)) is not None])
         self.metrics.revision.set(revision)
+
+    def _wake(self, sessions: Sequence[Session]) -> None:
+        """Some before whoever waits for the change to be taken in gets on, the others after: an answer stays quick."""
+        _wake_all(sessions[:FIRST])
+        if rest := sessions[FIRST:]:
+            asyncio.get_running_loop().call_soon(_wake_all, rest)
 
     def _news(self, host: str) -> News:
         """The news of a host's session; of none, news that nobody reads."""
@@ -360,3 +367,8 @@ class Publisher:
     def reported(self, session: Session, report: Report) -> None:
         """How a host fares; the last word counts."""
         self._reports[session.host] = report
+
+
+def _wake_all(sessions: Sequence[Session]) -> None:
+    for session in sessions:
+        session.wake()
