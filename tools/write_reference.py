@@ -23,7 +23,8 @@ _SETTINGS = """\
 
 Everything that an agent and a controller can be told; made from the code by `make reference`. Each setting can stand in
 the file, as a variable or as a flag; [the later come before the earlier](cli.md#settings-of-a-daemon). `--check` prints
-what counts and where each value came from. Without `--config` or the variable the file is read if it is there.
+what counts and where each value came from, and judges the certificates, keys and secrets that are named. Without
+`--config` or the variable the file is read if it is there.
 
 ## Controller
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -66,10 +67,14 @@ def ports(socket: SocketOption = None, output: OutputOption = Format.TABLE) -> N
 @settings.flags(AGENT)
 def agent(given: settings.Given, check: bool, output: Format) -> None:
     """Be this host's agent: keep its data plane as the controllers say, until a signal ends it."""
-    found = AGENT.read(*given)
     if check:
-        settings.show(found, output)
+        from triptych.agent.files import wrong_files
+
+        found = AGENT.look(*given)
+        settings.show(found, wrong_files(found.config, datetime.now(UTC)), output)
         return
+    # What was typed wrongly is said before anything begins.
+    AGENT.read(*given)
     from triptych.agent.app import main
 
     raise typer.Exit(main(lambda: AGENT.read(*given).config))
@@ -78,10 +83,13 @@ def agent(given: settings.Given, check: bool, output: Format) -> None:
 @settings.flags(CONTROLLER)
 def controller(given: settings.Given, check: bool, output: Format) -> None:
     """Be a controller, until a signal ends it."""
-    found = CONTROLLER.read(*given)
     if check:
-        settings.show(found, output)
+        from triptych.controller.files import wrong_files
+
+        found = CONTROLLER.look(*given)
+        settings.show(found, wrong_files(found.config, datetime.now(UTC)), output)
         return
+    found = CONTROLLER.read(*given)
     from triptych.controller.app import main
 
     raise typer.Exit(main(found.config))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -14,7 +14,7 @@ import typer
 from triptych.cli.output import Format, OutputOption, cell, print_rows, say
 from triptych.cli.usage import UsageError
 from triptych.daemon.declared import Setting
-from triptych.daemon.settings import Resolved, Settings
+from triptych.daemon.settings import Resolved, Settings, Wrong
 from triptych.errors import InputError
 
 
@@ -47,8 +47,7 @@ def flags(settings: Settings[Any]) -> Callable[[Command], Callable[..., None]]:
             try:
                 run(Given(path, os.environ, said), check, output)
             except InputError as error:
-                # A message begins with its source; one that was typed is wrong usage.
-                raise UsageError(str(error)) if str(error).startswith("--") else error from None
+                raise UsageError(str(error)) if _was_typed(str(error)) else error from None
 
         parameters = list(_parameters(settings))
         command.__doc__ = (
@@ -62,11 +61,24 @@ def flags(settings: Settings[Any]) -> Callable[[Command], Callable[..., None]]:
     return decorate
 
 
-def show(resolved: Resolved[Any], output: Format) -> None:
-    """Print what counts, and where each value came from."""
-    rows = [item._asdict() for item in resolved.effective]
-    print_rows("What counts", ["setting", "value", "source"], rows, output)
-    say("triptych: the settings are right; files that they name were not read")
+def show(resolved: Resolved[Any], wrong_files: Iterable[Wrong], output: Format) -> None:
+    """Print what counts, where each value came from, and all that is wrong with values and the files they name.
+
+    typer.Exit when anything is: 2 when a value was typed, 1 otherwise.
+    """
+    values = [resolved.sentence(item) for item in resolved.wrong]
+    found = [*resolved.wrong, *wrong_files]
+    faults = {
+        item.setting: [wrong.remedy for wrong in found if wrong.key == item.setting] for item in resolved.effective
+    }
+    rows = [{**item._asdict(), "faults": faults[item.setting]} for item in resolved.effective]
+    columns = ["setting", "value", "source"]
+    print_rows("What counts", columns if output is Format.TABLE else [*columns, "faults"], rows, output)
+    for wrong in found:
+        say(f"triptych: {resolved.sentence(wrong)}")
+    if found:
+        raise typer.Exit(2 if any(map(_was_typed, values)) else 1)
+    say("triptych: the settings are right, and so are the files of certificates and secrets that they name")
 
 
 def _parameters(settings: Settings[Any]) -> Iterator[inspect.Parameter]:
@@ -75,7 +87,11 @@ def _parameters(settings: Settings[Any]) -> Iterator[inspect.Parameter]:
     for setting in settings.all:
         yield _parameter(_name(setting), _option(settings, setting), None)
     check = Annotated[
-        bool, typer.Option("--check", help="Print what counts and where each value came from, and do nothing else.")
+        bool,
+        typer.Option(
+            "--check",
+            help="Print what counts and where each value came from, say all that is wrong with it, and begin nothing.",
+        ),
     ]
     yield _parameter("check", check, False)
     yield _parameter("output", OutputOption, Format.TABLE)
@@ -95,6 +111,11 @@ def _option(settings: Settings[Any], setting: Setting) -> Any:
 
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _was_typed(message: str) -> bool:
+    """A message begins with the source of what is wrong."""
+    return message.startswith("--")
 
 
 def _name(setting: Setting) -> str:

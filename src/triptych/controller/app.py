@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -24,6 +25,7 @@ import structlog
 from triptych.controller import collector
 from triptych.controller.bootstrap import first_token
 from triptych.controller.config import ControllerConfig, MutualTls, parse_address
+from triptych.controller.files import read_text
 from triptych.controller.metrics import Metrics
 from triptych.controller.mirror import Mirror
 from triptych.controller.publish import Publisher
@@ -38,8 +40,9 @@ from triptych.controller.service.revocations import RevocationBook
 from triptych.controller.service.service import Service
 from triptych.controller.service.tokens import TokenBook
 from triptych.daemon.logs import configure
-from triptych.errors import EnvironmentError_, InputError, StoreError, StoreUnavailableError, TriptychError
+from triptych.errors import EnvironmentError_, StoreError, StoreUnavailableError, TriptychError
 from triptych.kernel.notify import notify
+from triptych.pki.judge import judge_authority, judge_controller, require_fit
 from triptych.stores.base import Store
 from triptych.stores.clock import Clock, SystemClock
 
@@ -95,7 +98,7 @@ async def open_store(config: ControllerConfig) -> Store:
         certificate=files.certificate,
         key=files.key,
         user=files.user,
-        password=_text(files.password_file).strip() if files.password_file is not None else "",
+        password=read_text(files.password_file).strip() if files.password_file is not None else "",
     )
     return await EtcdStore.open(endpoints, access=access)
 
@@ -110,22 +113,16 @@ def make_southbound(publisher: Publisher, service: Service, revocations: Revocat
         """The server with the files of its certificates."""
 
         async def start(self, address: str, tls: MutualTls) -> int:
-            loaded = ServerTls(*(_text(path).encode() for path in (tls.authority, tls.key, tls.certificate)))
+            now = datetime.now(UTC)
+            require_fit("southbound_tls", judge_authority(tls.authority, now))
+            require_fit("southbound_tls", judge_controller(tls.certificate, tls.key, now))
+            loaded = ServerTls(*(read_text(path).encode() for path in (tls.authority, tls.key, tls.certificate)))
             return await server.start(address, loaded)
 
         stop = server.stop
         revoked = server.revoked
 
     return Files()
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not text") from error
 
 
 class Controller:

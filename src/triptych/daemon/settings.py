@@ -46,11 +46,22 @@ class Effective(NamedTuple):
 
 
 class Resolved(Generic[C]):
-    """A configuration, and where each of its values came from."""
+    """A configuration, and where each of its values came from; `wrong` are those that cannot be used."""
 
-    def __init__(self, config: C, effective: tuple[Effective, ...]) -> None:
+    def __init__(
+        self, config: C, effective: tuple[Effective, ...], wrong: tuple[Wrong, ...], names: Mapping[str, str]
+    ) -> None:
         self.config = config
         self.effective = effective
+        self.wrong = wrong
+        self._names = names
+
+    def sentence(self, wrong: Wrong) -> str:
+        """Where a wrong value came from, the setting, the value and what would be right."""
+        shown = {item.setting: item.value for item in self.effective}
+        if wrong.key in shown:
+            return f"{self._names.get(wrong.key, wrong.key)} {shown[wrong.key]!r}: {wrong.remedy}"
+        return f"{wrong.key}: {wrong.remedy}"
 
 
 class _Given(NamedTuple):
@@ -88,24 +99,32 @@ class Settings(Generic[C]):
         `flags` are texts by the key of their setting. InputError names the source, the
         setting, the value and what would be right.
         """
+        return _right(self.look(path, environment, flags))
+
+    def look(self, path: Path | None, environment: Mapping[str, str], flags: Mapping[str, str]) -> Resolved[C]:
+        """The same with every value that cannot be used in `wrong`; InputError for what is no value at all."""
         named = environment.get(self.config_variable)
         chosen = path or (Path(named) if named else None)
         file = _load(chosen or self.path, needed=chosen is not None)
-        return self.resolve(file, chosen or self.path, environment, flags)
+        return self._resolved(file, chosen or self.path, environment, flags)
 
     def resolve(
         self, file: Mapping[str, Any], path: Path, environment: Mapping[str, str], flags: Mapping[str, str]
     ) -> Resolved[C]:
         """Pure: the configuration by what a file, the environment and flags say. InputError."""
+        return _right(self._resolved(file, path, environment, flags))
+
+    def _resolved(
+        self, file: Mapping[str, Any], path: Path, environment: Mapping[str, str], flags: Mapping[str, str]
+    ) -> Resolved[C]:
         given = dict(self._file(file, path))
         given |= dict(self._environment(environment))
         for key, text in flags.items():
             flag = self._by_key[key].flag
             given[key] = _Given(_from_text(self._by_key[key], text, flag), flag, flag)
         config = self._build(given, path)
-        for wrong in self._check(config):
-            raise InputError(self._sentence(wrong, config, given))
-        return Resolved(config, tuple(self._effective(config, given)))
+        names = {key: item.name for key, item in given.items()}
+        return Resolved(config, tuple(self._effective(config, given)), tuple(self._check(config)), names)
 
     def _file(self, file: Mapping[str, Any], path: Path) -> Iterator[tuple[str, _Given]]:
         for name, value in file.items():
@@ -151,16 +170,17 @@ class Settings(Generic[C]):
             values[section] = self._sections[section](**values[section])
         return self.kind(**values)
 
-    def _sentence(self, wrong: Wrong, config: C, given: Mapping[str, _Given]) -> str:
-        if wrong.key in self._by_key:
-            name = given[wrong.key].name if wrong.key in given else wrong.key
-            return f"{name} {_shown(_value(config, wrong.key))!r}: {wrong.remedy}"
-        return f"{wrong.key}: {wrong.remedy}"
-
     def _effective(self, config: C, given: Mapping[str, _Given]) -> Iterator[Effective]:
         for setting in self.all:
             source = given[setting.key].source if setting.key in given else DEFAULT
             yield Effective(setting.key, _shown(_value(config, setting.key)), source)
+
+
+def _right(resolved: Resolved[C]) -> Resolved[C]:
+    """The same; InputError for the first value that cannot be used."""
+    for wrong in resolved.wrong:
+        raise InputError(resolved.sentence(wrong))
+    return resolved
 
 
 def _load(path: Path, *, needed: bool) -> dict[str, Any]:

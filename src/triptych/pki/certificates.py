@@ -154,6 +154,8 @@ def subject_of(certificate: x509.Certificate) -> Subject:
     dns = tuple(names.get_values_for_type(x509.DNSName))
     addresses = tuple(str(address) for address in names.get_values_for_type(x509.IPAddress))
     common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if not common and not dns and not addresses:
+        raise InputError("the certificate names neither a host nor a controller")
     return Subject(Role.CONTROLLER, str(common[0].value) if common else (*dns, *addresses)[0], dns, addresses)
 
 

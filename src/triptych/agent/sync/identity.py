@@ -11,10 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from cryptography import x509
-
 from triptych.errors import InputError
-from triptych.pki.certificates import Role, Subject, subject_of
+from triptych.pki.files import read_certificate
+from triptych.pki.judge import judge_authority, judge_host, require_fit
 
 NOTICE = timedelta(days=30)
 """So long before its end a certificate is a problem; a fifth of its time, when that is less."""
@@ -99,20 +98,11 @@ class Identity:
         return tuple(map(_stamp, self._paths))
 
     def _read(self) -> tuple[Tls, tuple[datetime, datetime]]:
+        authority, key, path = self._paths
+        require_fit("tls", judge_authority(authority, self._now()))
+        require_fit("tls", judge_host(self._host, path, key, self._now()))
         tls = Tls(*map(_bytes, self._paths))
-        *_, path = self._paths
-        try:
-            certificate = x509.load_pem_x509_certificate(tls.certificate)
-            subject = subject_of(certificate)
-        except (ValueError, InputError) as error:
-            raise InputError(
-                f"tls: {path} holds no certificate of a host: {error}; issue it with triptych pki"
-            ) from None
-        if subject != Subject(Role.HOST, self._host):
-            raise InputError(
-                f"tls: {path} is the certificate of {subject}, and this is host {self._host};"
-                f" give that of host {self._host}, or correct host"
-            )
+        certificate = read_certificate(path)
         return tls, (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from triptych.controller.rest.desk import Desk
 from triptych.controller.rest.front import Front
 from triptych.controller.rest.problems import Problem
 from triptych.errors import EnvironmentError_, InputError
+from triptych.pki.judge import judge_controller, require_fit
 from triptych.stores.clock import Clock, SystemClock
 
 _BACKLOG = 1024
@@ -67,7 +68,7 @@ class RestServer:
         """Listen (port 0: on any free one); the port. InputError: a file of TLS; EnvironmentError_: the address."""
         files: dict[str, Any] = {}
         if tls is not None:
-            _check_files(tls)
+            require_fit("tls", judge_controller(tls.certificate, tls.key, datetime.now(UTC)))
             files = {"ssl_certfile": str(tls.certificate), "ssl_keyfile": str(tls.key)}
         elif not address.is_loopback:
             raise InputError(f"listen {address.host}: others can reach it, so it needs TLS; give a certificate and key")
@@ -137,15 +138,3 @@ def _listener(address: Address) -> socket.socket:
         raise EnvironmentError_(
             f"listen {address.host}:{address.port}: {error.strerror}; give another address or port"
         ) from error
-
-
-def _check_files(tls: Tls) -> None:
-    try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(tls.certificate, tls.key)
-    except ssl.SSLError as error:
-        raise InputError(
-            f"tls: {tls.certificate} and {tls.key} are no certificate and its key ({error.reason})"
-        ) from error
-    except OSError as error:
-        named = error.filename or f"{tls.certificate} or {tls.key}"
-        raise InputError(f"tls: {named} cannot be read: {error.strerror}") from error
