@@ -133,10 +133,11 @@ class Batch(Protocol):
 
 
 class Programmed(msgspec.Struct, frozen=True):
-    """A batch is in the data plane, but for what was refused."""
+    """A batch is in the data plane, but for what was refused. `scopes` are, by table, whose rows these may be."""
 
     revision: int
     refused: tuple[Refusal, ...] = ()
+    scopes: Mapping[str, frozenset[Scope]] = {}
 
 
 class Programmer(Protocol):

@@ -144,7 +144,13 @@ def from_agent() -> st.SearchStrategy[FromAgent]:
     ports = st.builds(PortState, _PORT_NAMES, _U32, st.sampled_from(PortPhase), _TEXT)
     return st.one_of(
         st.builds(Hello, _NAMES, states.map(tuple)),
-        st.builds(Ack, _U64, st.lists(st.builds(Refused, tables, _U64, _TEXT), max_size=3).map(tuple)),
+        st.builds(
+            Ack,
+            _U64,
+            st.lists(
+                st.builds(Refused, tables, _U64, _TEXT, st.lists(scopes(), max_size=3).map(tuple)), max_size=3
+            ).map(tuple),
+        ),
         st.builds(Resync, st.lists(scopes(), max_size=4).map(tuple)),
         st.builds(
             Report,

@@ -17,6 +17,9 @@ BATCH_BYTES = 2 << 20
 
 MAX_PARTS = 1 << 16
 MAX_SCOPES = 100_000
+MAX_REFUSED_SCOPES = 100
+"""Of which a refusal names; of more it says nothing."""
+
 MAX_NAME = 255
 MAX_TEXT = 1024
 MAX_LIST = 10_000

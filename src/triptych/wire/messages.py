@@ -43,11 +43,12 @@ class Hello(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Rows of one table that a data plane did not take, and why."""
+    """Rows of one table that a data plane does not take, and why; `scopes` are whose they may be (none: anybody's)."""
 
     table: str
     rows: int
     message: str
+    scopes: tuple[Scope, ...] = ()
 
 
 class Ack(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from triptych.core.compile.scopes import Scope
 from triptych.core.tables import LAYOUT_VERSION
 from triptych.core.tables.schema import HOST_ORDER
 from triptych.errors import WireError
@@ -10,6 +11,7 @@ from triptych.wire.generated import southbound_pb2 as pb
 from triptych.wire.limits import (
     MAX_LIST,
     MAX_NAME,
+    MAX_REFUSED_SCOPES,
     MAX_SCOPES,
     MAX_TEXT,
     MAX_U32,
@@ -71,7 +73,12 @@ def _read_state(message: pb.ScopeState) -> ScopeState:
 def write_ack(ack: Ack) -> pb.Ack:
     """The message of an Ack."""
     refused = [
-        pb.Refusal(table=TABLE_NUMBERS[item.table], rows=item.rows, message=fit_text(item.message))
+        pb.Refusal(
+            table=TABLE_NUMBERS[item.table],
+            rows=item.rows,
+            message=fit_text(item.message),
+            scopes=map(_write_name, item.scopes if len(item.scopes) <= MAX_REFUSED_SCOPES else ()),
+        )
         for item in ack.refused
     ]
     return pb.Ack(sequence=ack.sequence, refused=refused)
@@ -87,12 +94,18 @@ def _read_refused(message: pb.Refusal) -> Refused:
     table = TABLE_OF_NUMBER.get(message.table)
     if table is None:
         raise WireError(f"a refusal names table number {message.table}, which is none")
-    return Refused(table.name, message.rows, check_text("refusal", message.message, MAX_TEXT))
+    check_count("scopes of a refusal", message.scopes, MAX_REFUSED_SCOPES)
+    scopes = tuple(read_scope(name.kind, name.id) for name in message.scopes)
+    return Refused(table.name, message.rows, check_text("refusal", message.message, MAX_TEXT), scopes)
 
 
 def write_resync(resync: Resync) -> pb.Resync:
     """The message of a Resync."""
-    return pb.Resync(scopes=[pb.ScopeName(kind=SCOPE_NUMBERS[scope.kind], id=scope.id) for scope in resync.scopes])
+    return pb.Resync(scopes=map(_write_name, resync.scopes))
+
+
+def _write_name(scope: Scope) -> pb.ScopeName:
+    return pb.ScopeName(kind=SCOPE_NUMBERS[scope.kind], id=scope.id)
 
 
 def read_resync(message: pb.Resync) -> Resync:

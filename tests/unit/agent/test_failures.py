@@ -6,9 +6,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.unit.agent.world import LARGE, LINKS, HostWorld, run
+from tests.unit.agent.world import DB, LARGE, LINKS, SMALL, HostWorld, run
 from triptych.agent.daemon import Agent
+from triptych.core.compile.scopes import Scope, ScopeKind
+from triptych.core.model import Network
 from triptych.errors import DataPlaneError, TableFullError
+from triptych.testing.words import port
 from triptych.wire.messages import Report
 
 Fault = Callable[[HostWorld], None]
@@ -128,11 +131,30 @@ def test_rows_that_did_not_fit_go_in_when_there_is_room(world: HostWorld) -> Non
             world.kernel.capacity["neighbors"] = len(world.kernel.rows.tables["neighbors"])
             done = await world.controller.programmed(world.controller.declare(LARGE))
             assert [(item.table, item.op, item.rows) for item in done.refused] == [("neighbors", "put", 1)]
+            assert done.scopes == {"neighbors": {Scope(ScopeKind.SEGMENT, DB.vni)}}
             loads = world.kernel.calls["load"]
             smaller = [item for key, item in LARGE.objects.items() if key.name not in {"web-3", "core 10.9.0.0/16"}]
             done = await world.controller.programmed(world.controller.declare(type(LARGE)(smaller)))
             assert (done.refused, world.kernel.calls["load"]) == ((), loads)
             assert world.kernel.rows == world.controller.rows()
+
+    run(story())
+
+
+def test_a_row_that_did_not_fit_and_is_wanted_no_longer_is_not_refused(world: HostWorld) -> None:
+    """A refused row is told once, however often it changes, and not at all once it is deleted; no audit is needed."""
+
+    async def story() -> None:
+        async with world.agent():
+            await world.controller.programmed(1)
+            world.kernel.capacity.update({name: len(rows) for name, rows in world.kernel.rows.tables.items()})
+            for generation in (1, 2):
+                late = port("late", "db", "02:00:00:00:02:09", "h2", "10.0.2.19", generation=generation)
+                done = await world.controller.programmed(world.controller.declare(Network([*SMALL, late])))
+                assert [(item.table, item.rows) for item in done.refused] == [("locations", 1), ("neighbors", 1)]
+            loads = world.kernel.calls["load"]
+            done = await world.controller.programmed(world.controller.declare(SMALL))
+            assert (done.refused, done.scopes, world.kernel.calls["load"]) == ((), {}, loads)
 
     run(story())
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from triptych.core.compile.scopes import Scope, ScopeKind
 from triptych.core.tables import LAYOUT_VERSION
 from triptych.errors import WireError
 from triptych.testing.messages import DECODERS, batches, check_any, encode_whole, from_agent, updates
@@ -21,7 +22,7 @@ from triptych.wire.convert import (
     encode_update,
 )
 from triptych.wire.generated import southbound_pb2 as pb
-from triptych.wire.limits import MAX_MESSAGE, MAX_TEXT
+from triptych.wire.limits import MAX_MESSAGE, MAX_REFUSED_SCOPES, MAX_TEXT
 from triptych.wire.messages import Ack, Batch, FromAgent, PortPhase, PortState, Refused, Report, ScopeUpdate
 
 
@@ -50,6 +51,13 @@ def test_what_cannot_be_printed_is_told_all_the_same(text: str) -> None:
     )
     refused = Ack(1, (Refused("routes", 1, text),))
     assert decode_from_agent(encode_from_agent(refused)) == Ack(1, (Refused("routes", 1, told),))
+
+
+def test_a_refusal_of_very_many_names_none() -> None:
+    """Where more segments and routers are refused than a message names, it says that it may be anybody's rows."""
+    scopes = tuple(Scope(ScopeKind.SEGMENT, number) for number in range(MAX_REFUSED_SCOPES + 1))
+    few, many = Refused("routes", 7, "full", scopes[1:]), Refused("routes", 7, "full", scopes)
+    assert decode_from_agent(encode_from_agent(Ack(1, (few, many)))) == Ack(1, (few, Refused("routes", 7, "full")))
 
 
 @given(st.integers(0, len(DECODERS) - 1), st.binary(max_size=200))
@@ -155,6 +163,12 @@ WORDS: dict[str, tuple[bytes, str]] = {
     "a long name": (hello(agent_version="x" * 5000), "too long"),
     "a name with a newline": (hello(agent_version="1\nroot logged in"), "not printable"),
     "a refusal of no table": (pb.FromAgent(ack=pb.Ack(refused=[pb.Refusal(table=9)])).SerializeToString(), "number 9"),
+    "a refusal of everybody's rows": (
+        pb.FromAgent(
+            ack=pb.Ack(refused=[pb.Refusal(table=1, scopes=[pb.ScopeName(kind=1)] * 101)])
+        ).SerializeToString(),
+        "scopes of a refusal: 101",
+    ),
     "ten thousand errors": (pb.FromAgent(report=pb.Report(errors=["x"] * 10_001)).SerializeToString(), "errors"),
     "a phase that is none": (
         pb.FromAgent(report=pb.Report(ports=[pb.PortState(name="a/b", phase=77)])).SerializeToString(),  # type: ignore[arg-type]

@@ -117,12 +117,16 @@ class Plane:
             if before is None or before.vteps != facts.vteps:
                 # Whom to listen to comes before rows that make them talk to us.
                 self._set_vteps()
-        applied = self._rows.apply(delta)
+        self._rows.apply(delta)
         self._complete = self._complete or batch.complete
         if facts is not None or any(port.phase is Phase.WAITING and port.interface for port in self._status):
             self.settle()
         self._revision = batch.revision
-        return Programmed(batch.revision, applied.refused)
+        return self.programmed()
+
+    def programmed(self) -> Programmed:
+        """How far the data plane has come, and what it does not take now."""
+        return Programmed(self._revision, self._rows.refused, self._rows.refused_scopes)
 
     def attach(self, name: str, interface: str, *, claimed: bool) -> None:
         """Want an interface to be a port, from now on and after every restart."""

@@ -76,8 +76,8 @@ class Reconciler:
         """See contract.Programmer. A complete batch, the first after a reconnect, is followed by an audit."""
         programmed = await self._changing(self._plane.program, batch)
         if batch.complete:
-            audit = await self.audit()
-            programmed = Programmed(programmed.revision, audit.refused) if audit is not None else programmed
+            await self.audit()
+            programmed = await self._worker.run(self._plane.programmed)
         return programmed
 
     async def attach(self, name: str, interface: str, *, claimed: bool) -> None:

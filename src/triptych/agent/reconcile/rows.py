@@ -14,6 +14,7 @@ from enum import StrEnum
 import msgspec
 
 from triptych.agent.contract import Held
+from triptych.core.compile.scopes import Scope, scope_of_key
 from triptych.core.tables import BY_NAME, TABLES, Delta, Op, Row, Table, TableSet, difference, view
 from triptych.drivers.base import Applied, Driver, Refusal, merge
 from triptych.errors import DataPlaneError
@@ -62,6 +63,8 @@ class RowKeeper:
         self.driver = driver
         self._held = held
         self._unsure: defaultdict[str, set[bytes]] = defaultdict(set)
+        # Of the same rows; there may be many of them, and every acknowledgement names these.
+        self._scopes: defaultdict[str, set[Scope]] = defaultdict(set)
         self._refused: dict[tuple[str, str], Refusal] = {}
 
     @property
@@ -69,14 +72,20 @@ class RowKeeper:
         """What the data plane does not take now, by table and operation."""
         return tuple(self._refused[key] for key in sorted(self._refused))
 
+    @property
+    def refused_scopes(self) -> dict[str, frozenset[Scope]]:
+        """By table, the segments and routers of which rows may have been refused."""
+        return {name: frozenset(scopes) for name, scopes in self._scopes.items()}
+
     def is_sure(self, table: Table, key: bytes) -> bool:
         """False for a row that may have been refused."""
         return key not in self._unsure.get(table.name, ())
 
     def apply(self, delta: Delta) -> Applied:
-        """Write a change of what is held; rows refused before are tried again when it removed some."""
+        """Write a change of what is held; rows refused before are tried again when it removed some, or of them."""
+        unwanted = any(not self._unsure[name].isdisjoint(keys) for name, keys in delta.deletes.items())
         applied = self._write(delta)
-        if applied.deleted and any(self._unsure.get(name) for name in delta.deletes):
+        if unwanted or (applied.deleted and any(self._unsure.get(name) for name in delta.deletes)):
             applied = merge([applied, self.retry()])
         return Applied(applied.put, applied.deleted, self.refused)
 
@@ -139,14 +148,17 @@ class RowKeeper:
             applied = Applied(refused=tuple(_all(delta, str(error))))
         for refusal in applied.refused:
             part = delta.puts if refusal.op == Op.PUT.value else delta.deletes
-            self._unsure[refusal.table].update(part.get(refusal.table, {}))
+            keys = part.get(refusal.table, {})
+            self._unsure[refusal.table].update(keys)
+            self._scopes[refusal.table].update(scope_of_key(BY_NAME[refusal.table], key) for key in keys)
             before = self._refused.get((refusal.table, refusal.op))
-            rows = refusal.rows + (before.rows if before is not None else 0)
+            rows = min(refusal.rows + (before.rows if before is not None else 0), len(self._unsure[refusal.table]))
             self._refused[refusal.table, refusal.op] = msgspec.structs.replace(refusal, rows=rows)
         return applied
 
     def _forget(self) -> None:
         self._unsure.clear()
+        self._scopes.clear()
         self._refused.clear()
 
 

@@ -172,7 +172,10 @@ class SyncClient:
             await stream.say(Resync(ended.wrong))
         elif ended.complete:
             collector.complete = True
-        refused = tuple(Refused(refusal.table, refusal.rows, refusal.message) for refusal in done.refused)
+        refused = tuple(
+            Refused(item.table, item.rows, item.message, tuple(sorted(done.scopes.get(item.table, ()))))
+            for item in done.refused
+        )
         await stream.say(Ack(ended.sequence, refused))
 
     async def _report(self, stream: Stream, report: Callable[[], Awaitable[Report]]) -> None:

@@ -100,14 +100,16 @@ class Ack(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., refused: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ...) -> None: ...
 
 class Refusal(_message.Message):
-    __slots__ = ("table", "rows", "message")
+    __slots__ = ("table", "rows", "message", "scopes")
     TABLE_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    SCOPES_FIELD_NUMBER: _ClassVar[int]
     table: int
     rows: int
     message: str
-    def __init__(self, table: _Optional[int] = ..., rows: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+    scopes: _containers.RepeatedCompositeFieldContainer[ScopeName]
+    def __init__(self, table: _Optional[int] = ..., rows: _Optional[int] = ..., message: _Optional[str] = ..., scopes: _Optional[_Iterable[_Union[ScopeName, _Mapping]]] = ...) -> None: ...
 
 class Resync(_message.Message):
     __slots__ = ("scopes",)
