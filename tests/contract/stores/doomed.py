@@ -28,9 +28,9 @@ async def main() -> None:
     made = 0
     call = Connection._call
 
-    async def counted(connection: Connection, method: str, request: Any) -> Any:
+    async def counted(connection: Connection, method: str, request: Any, *rest: Any) -> Any:
         nonlocal made
-        answer = await call(connection, method, request)
+        answer = await call(connection, method, request, *rest)
         made += 1
         if made == last:
             os.kill(os.getpid(), signal.SIGKILL)

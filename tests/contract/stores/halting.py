@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from tests.contract.stores.etcd_cluster import EtcdCluster
 from tests.contract.stores.etcd_server import EtcdServer
 from tests.contract.stores.test_etcd_failures import namespace
 from tests.contract.stores.test_transactions import done
@@ -21,7 +22,7 @@ CHANGE = Txn(tuple(map(Exists, KEYS)), tuple(Put(key, NEW) for key in KEYS), (b"
 STAGED, CHECK, DECIDE, APPLY = 8, 9, 10, 12
 """Calls to etcd of such a commit: the gate when all is staged, the check, the decision, the second chunk applied."""
 
-Call = Callable[[str, Any], Awaitable[Any]]
+Call = Callable[..., Awaitable[Any]]
 
 
 class Halt:
@@ -34,19 +35,19 @@ class Halt:
         self._call: Call = store._connection._call
         store._connection._call = self._halted  # type: ignore[method-assign]
 
-    async def _halted(self, method: str, request: Any) -> Any:
+    async def _halted(self, method: str, request: Any, seconds: float = 0.0) -> Any:
         self._left -= 1
         if self._left <= 0:
             self.reached.set()
             await self.go.wait()
-        return await self._call(method, request)
+        return await self._call(method, request, seconds)
 
 
 @asynccontextmanager
-async def stores(etcd: EtcdServer, count: int) -> AsyncIterator[tuple[EtcdStore, ...]]:
+async def stores(etcd: EtcdServer | EtcdCluster, count: int) -> AsyncIterator[tuple[EtcdStore, ...]]:
     """Stores of one namespace, as several controllers have them; with the keys that CHANGE is about."""
     own = namespace()
-    made = [await EtcdStore.open([etcd.endpoint], namespace=own) for _ in range(count)]
+    made = [await EtcdStore.open(etcd.endpoints, namespace=own) for _ in range(count)]
     try:
         await done(made[0], Txn(puts=tuple(Put(key, b"") for key in (*KEYS, b"old"))))
         yield tuple(made)

@@ -42,8 +42,8 @@ async def test_every_answer_is_lost_once(etcd: EtcdServer) -> None:
         call: Call = writer._connection._call
         lost: set[bytes] = set()
 
-        async def deaf(method: str, request: Any) -> Any:
-            answer = await call(method, request)
+        async def deaf(method: str, request: Any, seconds: float = 0.0) -> Any:
+            answer = await call(method, request, seconds)
             if method == "Txn" and (sent := request.SerializeToString(deterministic=True)) not in lost:
                 lost.add(sent)
                 raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())

@@ -1,5 +1,10 @@
 """Talking to an etcd cluster: trying again, moving on to the next endpoint, tokens, and lost answers.
 
+A member may be gone, hang, or have lost the others. Of all that only the first breaks a
+connection, so every call says `hasleader`, by which etcd refuses what it could not answer,
+and ends watches that would be silent; and who finds a member silent takes all streams
+away from it.
+
 aetcd brings etcd's protocol (messages and stubs); its own client can do neither TLS nor
 reads at a revision, and its watcher queues without bound, so the calls are made here.
 """
@@ -7,8 +12,8 @@ reads at a revision, and its watcher queues without bound, so the calls are made
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -16,10 +21,14 @@ from aetcd import rpc
 
 from triptych.errors import InputError, OutcomeUnknownError, StoreClosedError, StoreUnavailableError
 from triptych.stores.etcd.access import Access, channel
+from triptych.stores.etcd.streams import Stream, Waits
 
 _FIRST_DELAY = 0.05
 _LAST_DELAY = 2.0
 _TEMPORARY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
+_SERVER_GAVE_UP = frozenset({"context deadline exceeded", "context canceled"})
+_LEADERLESS = "no leader"
+_WITH_LEADER = (("hasleader", "true"),)
 _STALE_TOKEN = ("invalid auth token", "revision of auth store is old")
 _STUBS = {
     "Range": rpc.KVStub,
@@ -45,7 +54,10 @@ class Connection:
         self._current = 0
         self._token: str | None = None
         self._authenticating = asyncio.Lock()
-        self._waits = _Waits()
+        self._waits = Waits()
+        self._streams: set[tuple[int, Stream]] = set()
+        # Of several members the next one gets its turn within the time of a call.
+        self._attempt = access.timeout / min(len(self._names), 2)
 
     async def ask(self, method: str, request: Any) -> Any:
         """A call that may be repeated, here and elsewhere, until the timeout; then StoreUnavailableError.
@@ -61,32 +73,41 @@ class Connection:
     async def tell(self, method: str, request: Any) -> Any:
         """A call that is made once, through a channel that is connected.
 
-        StoreUnavailableError: it was not sent. OutcomeUnknownError: it was, and the answer is missing.
+        StoreUnavailableError: it was not taken. OutcomeUnknownError: it was, and the answer is missing.
         """
-        await self._ready()
+        patience = self.patience(self._access.timeout)
         while True:
+            await self._ready(patience)
+            used = self._current
             try:
-                return await self._call(method, request)
+                return await self._call(method, request, self._access.timeout)
             except grpc.aio.AioRpcError as error:
                 if self.stale(error):
                     continue
-                if error.code() not in _TEMPORARY:
+                if not _is_temporary(error):
                     raise
-                name = self._names[self._current]
-                self.move_on()
+                if _is_leaderless(error):
+                    await patience.wait(error.details())
+                    continue
+                self.move_on(used)
                 raise OutcomeUnknownError(
-                    f"etcd at {name} was lost during a commit ({error.details()}); read back, then try again"
+                    f"etcd at {self._names[used]} was lost during a commit ({error.details()}); "
+                    "read back, then try again"
                 ) from error
 
     @asynccontextmanager
     async def stream(self, method: str) -> AsyncIterator[Stream]:
-        """A call with messages both ways, through the current endpoint; cancelled in the end."""
+        """A call with messages both ways, through the current endpoint for as long as others stay with it."""
         metadata = await self._metadata()
-        call = getattr(_STUBS[method](self._channels[self._current]), method)(metadata=metadata)
+        used = self._current
+        call = getattr(_STUBS[method](self._channels[used]), method)(metadata=metadata)
+        entry = (used, Stream(call, self._waits))
+        self._streams.add(entry)
         try:
-            yield Stream(call, self._waits)
+            yield entry[1]
         finally:
-            call.cancel()
+            self._streams.discard(entry)
+            entry[1].end()
 
     def stale(self, error: grpc.aio.AioRpcError) -> bool:
         """Whether a call failed only because its token has ended; the next one asks for another."""
@@ -95,9 +116,19 @@ class Connection:
             self._token = None
         return stale
 
-    def move_on(self) -> None:
-        """Use the next endpoint."""
-        self._current = (self._current + 1) % len(self._channels)
+    @property
+    def current(self) -> int:
+        """The number of the endpoint that is used now."""
+        return self._current
+
+    def move_on(self, failed: int) -> None:
+        """Use the endpoint after one that failed, unless somebody moved on from it already; streams come along."""
+        if failed != self._current or len(self._channels) == 1:
+            return
+        self._current = (failed + 1) % len(self._channels)
+        for used, stream in self._streams:
+            if used == failed:
+                stream.leave()
 
     def check_open(self) -> None:
         """Raise StoreClosedError after `close`."""
@@ -125,43 +156,44 @@ class Connection:
             except grpc.aio.AioRpcError as error:
                 if self.stale(error):
                     continue
-                if error.code() not in _TEMPORARY:
+                if not _is_temporary(error):
                     raise
                 await patience.wait(error.details())
+            except _SilentError:
+                await patience.wait("no answer")
 
     async def _exchange(self, method: str, request: Any) -> Any:
         async with self.stream(method) as call:
             try:
-                async with asyncio.timeout(self._access.timeout):
+                async with asyncio.timeout(self._attempt):
                     await call.write(request)
                     response = await call.read()
             except TimeoutError:
                 response = None
         if response is None:
-            raise StoreUnavailableError(f"etcd at {self} does not answer; check that it runs")
+            raise _SilentError
         return response
 
-    async def _call(self, method: str, request: Any) -> Any:
+    async def _call(self, method: str, request: Any, seconds: float = 0.0) -> Any:
         metadata = await self._metadata()
         call = getattr(_STUBS[method](self._channels[self._current]), method)
         with self._waits.one():
-            return await call(request, timeout=self._access.timeout, metadata=metadata)
+            return await call(request, timeout=seconds or self._attempt, metadata=metadata)
 
     async def _metadata(self) -> tuple[tuple[str, str], ...]:
         self.check_open()
         if not self._access.user:
-            return ()
+            return _WITH_LEADER
         async with self._authenticating:
             if self._token is None:
                 request = rpc.AuthenticateRequest(name=self._access.user, password=self._access.password)
                 stub = rpc.AuthStub(self._channels[self._current])
                 with self._waits.one():
                     self._token = (await stub.Authenticate(request, timeout=self._access.timeout)).token
-            return (("token", self._token),)
+            return (*_WITH_LEADER, ("token", self._token))
 
-    async def _ready(self) -> None:
+    async def _ready(self, patience: _Patience) -> None:
         """Wait for a connected channel: what fails after that may have been received."""
-        patience = self.patience(self._access.timeout)
         while not await self._connected():
             await patience.wait("no connection")
 
@@ -181,59 +213,18 @@ class Connection:
         return state is grpc.ChannelConnectivity.READY
 
 
-class Stream:
-    """The messages of a call that go both ways."""
-
-    def __init__(self, call: Any, waits: _Waits) -> None:
-        self._call = call
-        self._waits = waits
-
-    async def write(self, request: Any) -> None:
-        """Send a message."""
-        with self._waits.one():
-            await self._call.write(request)
-
-    async def read(self) -> Any:
-        """The next message; None: the server ended the call."""
-        with self._waits.one():
-            response = await self._call.read()
-        return None if response is grpc.aio.EOF else response
+class _SilentError(Exception):
+    """A stream was opened, and nothing came."""
 
 
-class _Waits:
-    """The tasks that wait for etcd now, so that closing ends each wait by a StoreClosedError.
+def _is_temporary(error: grpc.aio.AioRpcError) -> bool:
+    """Whether another attempt may be answered. When etcd is first to see that time is over, it has no code for it."""
+    return error.code() in _TEMPORARY or (error.details() or "") in _SERVER_GAVE_UP
 
-    Closing a channel alone leaves some of them waiting for ever (a stream that is just
-    being opened), and ends others as if their own task were cancelled.
-    """
 
-    def __init__(self) -> None:
-        self.closed = False
-        self._tasks: set[asyncio.Task[Any]] = set()
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Around each await of a call, and nothing else."""
-        if self.closed:
-            raise StoreClosedError("the store is closed; open it again")
-        task = asyncio.current_task()
-        assert task is not None
-        before = task.cancelling()
-        self._tasks.add(task)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if self.closed and task.uncancel() <= before:
-                raise StoreClosedError("the store was closed; open it again") from None
-            raise
-        finally:
-            self._tasks.discard(task)
-
-    def close(self) -> None:
-        """Cancel the waits; those that begin later fail at once."""
-        self.closed = True
-        for task in self._tasks:
-            task.cancel()
+def _is_leaderless(error: grpc.aio.AioRpcError) -> bool:
+    """Whether etcd refused a call before it did anything, because it has lost the other members."""
+    return _LEADERLESS in (error.details() or "")
 
 
 class _Patience:
@@ -244,14 +235,17 @@ class _Patience:
         self._loop = asyncio.get_running_loop()
         self._end = None if seconds is None else self._loop.time() + seconds
         self._delay = _FIRST_DELAY
+        self._used = connection.current
 
     async def wait(self, reason: str | None) -> None:
         """StoreUnavailableError when there is no time left for another attempt."""
+        # Also when it was the last attempt: the next call begins elsewhere.
+        self._connection.move_on(self._used)
         if self._end is not None and self._loop.time() + self._delay > self._end:
             raise StoreUnavailableError(f"etcd at {self._connection} does not answer ({reason}); check that it runs")
-        self._connection.move_on()
         await asyncio.sleep(self._delay)
         self._connection.check_open()
+        self._used = self._connection.current
         self._delay = min(2 * self._delay, _LAST_DELAY)
 
     def reset(self) -> None:

@@ -19,9 +19,10 @@ from aetcd import rpc
 from triptych.errors import RevisionGoneError, StoreUnavailableError
 from triptych.stores.base import Batch, Progress, Snapshot
 from triptych.stores.etcd.batches import Batches
-from triptych.stores.etcd.connection import Connection, Stream
+from triptych.stores.etcd.connection import Connection
 from triptych.stores.etcd.layout import Layout
 from triptych.stores.etcd.rolling import Roller
+from triptych.stores.etcd.streams import Stream
 
 _log = logging.getLogger(__name__)
 
