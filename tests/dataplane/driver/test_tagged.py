@@ -57,7 +57,7 @@ def listener(world: World) -> socket.socket:
         return made
 
     made = world.run(world.vms["a"], make)
-    made.settimeout(10)
+    made.settimeout(30)
     return made
 
 

@@ -6,7 +6,6 @@ import itertools
 import os
 import shutil
 import socket
-import subprocess
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 from pyroute2 import IPRoute, netns
 
+from tests.echo import Answers, Echoes, raw_icmp
 from triptych.core.addresses import IP, Mac
 from triptych.core.local import HostConfig, LocalPort
 from triptych.core.tables import Location, LocationKind, Neighbor, TableSet
@@ -30,7 +30,7 @@ SO_MAX_PACING_RATE = 47  # include/uapi/asm-generic/socket.h; the socket module 
 VTEP = ip_address("192.0.2.1")
 MACS = {"a": Mac.parse("02:00:00:00:01:01"), "b": Mac.parse("02:00:00:00:01:02")}
 IPS = {"a": ip_address("10.0.1.11"), "b": ip_address("10.0.1.12")}
-ANSWERED = "3 packets transmitted, 3 received"
+ANSWERED = Answers(3, 3, 0)
 """What `World.ping` says when all is well."""
 PORTS = {
     name: LocalPort(f"acme/{name}", f"port-{name}", VNI, MACS[name], (IPS[name],), (ip_network("10.9.0.0/16"),))
@@ -91,12 +91,9 @@ class World:
         self._drivers.append(made)
         return made
 
-    def ping(self, count: int = 3, every: str = "0.01") -> str:
-        """How many of so many echo requests from a to b were answered, as ping says it."""
-        command = ["nsenter", f"--net=/run/netns/{self.vms['a']}", "ping", "-q", "-i", every, "-c", str(count)]
-        done = subprocess.run([*command, "-W", "10", str(IPS["b"])], capture_output=True, text=True, check=False)
-        line = next(line for line in done.stdout.splitlines() if "transmitted" in line)
-        return line.split(" received")[0] + " received"
+    def ping(self, count: int = 3, every: float = 0.01) -> Answers:
+        """What came of so many echo requests from a to b."""
+        return Echoes(self.run(self.vms["a"], raw_icmp), str(IPS["b"]), every=every, count=count).all()
 
     def tcp(self) -> tuple[socket.socket, socket.socket]:
         """A connection from a to b: the sending and the receiving end."""
@@ -129,7 +126,7 @@ class World:
         def listen() -> socket.socket:
             raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
             raw.bind(("eth0", ETH_P_ALL))
-            raw.settimeout(10)
+            raw.settimeout(30)
             return raw
 
         return self.run(self.vms[name], listen)

@@ -111,7 +111,7 @@ class Net:
 
     def ping(self, who: str, address: str, *options: str) -> bool:
         """Whether a VM gets an answer from an address."""
-        return self.try_(who, "ping", "-c", "1", "-W", "5", *options, address).returncode == 0
+        return self.try_(who, "ping", "-c", "1", "-W", "20", *options, address).returncode == 0
 
     def inside(self, who: str, call: Callable[[], T]) -> T:
         """The result of a call made in the namespace of a VM or host."""
@@ -123,7 +123,7 @@ class Net:
     def socket(self, who: str, *kind: int) -> socket.socket:
         """A socket in the namespace of a VM or host, with a deadline."""
         found = self.inside(who, lambda: socket.socket(*kind))
-        found.settimeout(10)
+        found.settimeout(30)
         self._stack.callback(found.close)
         return found
 

@@ -11,7 +11,7 @@ from zlib import adler32
 import pytest
 
 from tests.dataplane.programs.frames import udp
-from tests.dataplane.programs.net import Net, addresses, wired
+from tests.dataplane.programs.net import HOME, Net, addresses, wired
 from tests.dataplane.programs.scene import GATEWAY, LAN_IP, MAC, V4, V6, ip
 from triptych.core.verdicts import Event, Reason
 
@@ -49,7 +49,7 @@ def test_ping_of_the_gateway(net: Net, number: int) -> None:
 
 def test_traceroute(net: Net, number: int) -> None:
     """A packet that runs out of hops is answered by the gateway."""
-    answer = net.try_("a", "ping", "-c", "1", "-W", "5", "-t", "1", addresses("e")[number]).stdout
+    answer = net.try_("a", "ping", "-c", "1", "-W", "20", "-t", "1", addresses("e")[number]).stdout
     assert GATEWAY[number] in answer
     assert "exceeded" in answer
 
@@ -66,8 +66,8 @@ def test_port_unreachable(net: Net, number: int, source: str) -> None:
 
 def test_nobody_else_is_reached(net: Net) -> None:
     """What no route and no row holds is told unreachable, at once."""
-    assert "Net Unreachable" in net.try_("a", "ping", "-c", "1", "-W", "5", "10.44.0.1").stdout
-    assert "Host Unreachable" in net.try_("a", "ping", "-c", "1", "-W", "5", "10.0.2.200").stdout
+    assert "Net Unreachable" in net.try_("a", "ping", "-c", "1", "-W", "20", "10.44.0.1").stdout
+    assert "Host Unreachable" in net.try_("a", "ping", "-c", "1", "-W", "20", "10.0.2.200").stdout
 
 
 def test_sizes(net: Net) -> None:
@@ -75,13 +75,13 @@ def test_sizes(net: Net) -> None:
     net.try_("a", "ip", "link", "set", "eth0", "mtu", "1500")
     try:
         for destination in (V4["c"], V4["b"], V4["e"]):
-            refused = net.try_("a", "ping", "-c", "1", "-W", "5", "-M", "do", "-s", "1472", destination)
+            refused = net.try_("a", "ping", "-c", "1", "-W", "20", "-M", "do", "-s", "1472", destination)
             assert f"mtu = {net.overlay_mtu}" in refused.stdout
             assert net.ping("a", destination, "-M", "dont", "-s", "1472")
         net.try_("a", "ip", "route", "flush", "cache")
         if net.family == 4:
             assert net.ping("a", V4["c"], "-M", "dont", "-s", "1472")
-        refused = net.try_("a", "ping", "-c", "1", "-W", "5", "-M", "do", "-s", "1450", V6["c"])
+        refused = net.try_("a", "ping", "-c", "1", "-W", "20", "-M", "do", "-s", "1450", V6["c"])
         assert f"mtu={net.overlay_mtu}" in refused.stdout.replace(": ", "=").replace(" = ", "=")
     finally:
         net.try_("a", "ip", "link", "set", "eth0", "mtu", str(net.overlay_mtu))
@@ -140,6 +140,9 @@ def test_flood(net: Net) -> None:
 
 def test_nothing_falls_back(net: Net) -> None:
     """Where the programs encapsulate, only what they must leave to the device goes there."""
+    # Who knows nobody checks on nobody: else guests may send any number of unicast ARP requests in between.
+    for vm in HOME:
+        net.try_(vm, "ip", "neigh", "flush", "dev", "eth0")
     driver = net.drivers[0]
     before = driver.events()
     for _ in range(3):
@@ -149,7 +152,7 @@ def test_nothing_falls_back(net: Net) -> None:
     encapsulated = after[Event.ENCAP] - before[Event.ENCAP]
     by_device = after[Event.ENCAP_DEVICE] - before[Event.ENCAP_DEVICE]
     assert encapsulated >= 6
-    # Unicast ARP, by which a guest keeps its neighbours fresh, may come in between.
+    # A guest that has become known in between may check on who talked to it.
     assert by_device <= 2 if net.encap == "program" else by_device == encapsulated
 
 
@@ -181,7 +184,7 @@ def test_raw_frames(net: Net, what: str, reason: Reason) -> None:
     sender = net.socket("d", socket.AF_PACKET, socket.SOCK_RAW)
     sender.bind(("eth0", ETH_P_ALL))
     sender.send(frame)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while dropped(net, reason) == before and time.monotonic() < deadline:
         driver.events()
     assert dropped(net, reason) == before + 1
@@ -191,7 +194,7 @@ def drain(taker: socket.socket) -> tuple[int, int]:
     """Bytes and checksum of a stream up to its end."""
     size, checksum = 0, 1
     with taker:
-        taker.settimeout(20)
+        taker.settimeout(30)
         while data := taker.recv(1 << 20):
             size += len(data)
             checksum = adler32(data, checksum)

@@ -10,7 +10,6 @@ Both lives of m have the same MAC, IP and kind of interface, as the memory that 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,11 +17,13 @@ from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from tests.dataplane.programs.scene import MAC, WEB, sh
+from tests.echo import PATIENCE, Answers, Echoes, raw_icmp
 from triptych.core.addresses import IP, Mac
 from triptych.core.local import HostConfig, LocalPort
 from triptych.core.tables import Delta, TableSet, View, difference
 from triptych.core.verdicts import Event, Reason
 from triptych.drivers.ebpf.driver import PIN_DIR, EbpfDriver
+from triptych.kernel.netns import NetnsThread
 from triptych.testing.words import owns, vtep
 
 HOSTS = ("h1", "h2", "h3")
@@ -32,7 +33,6 @@ VTEPS: dict[int, tuple[IP, ...]] = {
 }
 MOVING, CLIENT = Mac.parse(MAC["a"]), Mac.parse(MAC["c"])
 ADDRESSES = {MOVING: "10.0.1.11", CLIENT: "10.0.1.13"}
-_SENT = re.compile(r"(\d+) packets transmitted, (\d+) received(, \+(\d+) duplicates)?")
 _PATIENCE = 30
 
 
@@ -77,28 +77,19 @@ class Hosts:
         names, numbers = (line.split() for line in words if line.startswith("Icmp:"))
         return int(dict(zip(names, numbers, strict=True))["InEchos"])
 
-    def ping(self, count: int, interval: str = "0.001") -> subprocess.Popen[str]:
-        """Echo requests from the client to the moving VM, as a process."""
-        words = ("ping", "-q", "-c", str(count), "-i", interval, "-W", "5", ADDRESSES[MOVING])
-        return subprocess.Popen(
-            ["ip", "netns", "exec", f"{self.name}c", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def pinging(self, count: int = 0, patience: float = PATIENCE) -> Echoes:
+        """Echo requests from the client to the moving VM, one a millisecond: so many, or as long as the block lasts."""
+        with NetnsThread(f"{self.name}c") as thread:
+            return Echoes(thread.run(raw_icmp), ADDRESSES[MOVING], count=count, patience=patience)
+
+    def ping(self, count: int, patience: float = PATIENCE) -> Answers:
+        """What came of so many of them."""
+        return self.pinging(count, patience).all()
 
     def succeeds(self, who: str, *words: str) -> bool:
         """Whether a command works in a namespace of these."""
         words = ("ip", "netns", "exec", f"{self.name}{who}", *words)
         return subprocess.run(words, capture_output=True, check=False, timeout=60).returncode == 0
-
-
-def counted(ping: subprocess.Popen[str]) -> tuple[int, int, int]:
-    """Requests sent, answers received and answers received twice, at the end of a ping."""
-    out, _ = ping.communicate(timeout=120)
-    found = _SENT.search(out)
-    assert found is not None, out
-    return int(found[1]), int(found[2]), int(found[4] or 0)
 
 
 def until(condition: Callable[[], bool]) -> None:

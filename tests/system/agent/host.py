@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from tests.dataplane.driver.world import World
+from tests.echo import Answers
 from triptych.client.local import LocalAgent, LocalPortStatus
 from triptych.drivers.ebpf.build import OBJECT
 from triptych.errors import EnvironmentError_
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[3]
-SECONDS = 30
+SECONDS = 60
 """How long anything may take that a test waits for."""
 
 
@@ -135,13 +136,13 @@ class AgentHost(World):
 
 
 class Pings:
-    """A ping a millisecond from a to b, for as long as the block lasts; `lost` are the rounds with a loss."""
+    """A ping a millisecond from a to b, for as long as the block lasts; `lost` are rounds that were not answered."""
 
     def __init__(self, host: AgentHost) -> None:
         self._host = host
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._ping)
-        self.rounds: list[str] = []
+        self.rounds: list[Answers] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -153,10 +154,10 @@ class Pings:
         self._thread.join(timeout=SECONDS)
 
     @property
-    def lost(self) -> list[str]:
-        """What ping said of each round that was not answered whole."""
-        return [line for line in self.rounds if line != "100 packets transmitted, 100 received"]
+    def lost(self) -> list[Answers]:
+        """What came of each round that was not answered whole, and once."""
+        return [answers for answers in self.rounds if answers != (100, 100, 0)]
 
     def _ping(self) -> None:
         while not self._ends.is_set():
-            self.rounds.append(self._host.ping(100, "0.001"))
+            self.rounds.append(self._host.ping(100, 0.001))
