@@ -17,6 +17,9 @@ from triptych.kernel.uapi import Batch, Command, Element, MapType
 CHUNK = 1 << 16
 """Elements in one batch call."""
 
+FIRST_CHUNK = 1 << 8
+"""Elements in the first batch of all that a map holds; four times as many in each that follows, up to `CHUNK`."""
+
 FULL = frozenset({errno.E2BIG, errno.ENOSPC})
 """How hash maps and tries say that there is no room."""
 _UNSUPPORTED = frozenset({uapi.ENOTSUPP, errno.EOPNOTSUPP, errno.EINVAL})
@@ -120,7 +123,9 @@ class BpfMap:
         """All elements, in batches. Elements that come or go meanwhile may be met or missed; BlockingIOError
         never: a batch too small for one hash bucket is tried again larger.
         """
-        chunk = min(chunk, max(self.info.max_entries, 16))
+        most = min(chunk, max(self.info.max_entries, 16))
+        # A map with room for many mostly holds few: the first batches are small, for buffers have to be cleared.
+        chunk = min(most, FIRST_CHUNK)
         cursor = ctypes.create_string_buffer(max(self.info.key_size, 8))
         follow = 0
         while True:
@@ -143,6 +148,7 @@ class BpfMap:
             if result == -errno.ENOENT:
                 return
             follow = ctypes.addressof(cursor)
+            chunk = max(chunk, min(most, 4 * chunk))
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """All elements as pairs of bytes."""
