@@ -16,6 +16,7 @@ from tests.contract.stores.relay import Relay
 from triptych.stores.etcd.access import Access, channel
 
 NAMES = ("tri-1", "tri-2", "tri-3")
+_SENDER = re.compile(rb"\r\nX-Server-From: (\w+)\r\n", re.IGNORECASE)
 # A loaded machine is no dead leader; and a lease of a second is one.
 _TIMES = ("--heartbeat-interval=50", "--election-timeout=500")
 
@@ -82,30 +83,24 @@ async def _status(member: EtcdServer) -> rpc.StatusResponse | None:
 
 
 class PeerRelay(Relay):
-    """In front of a member: lets the others in, but none that is cut off, and nobody while the member itself is."""
+    """In front of a member: lets the others in, but none that is refused. They say who they are in each request."""
 
     def __init__(self, port: int) -> None:
-        super().__init__(port)
-        self._closed_to = re.compile(rb"(?!)")
-        self._open: list[tuple[bytes, asyncio.StreamWriter]] = []
+        super().__init__(port, self._judge)
+        self._refused: set[bytes] = set()
+        self._said: dict[asyncio.StreamWriter, set[bytes]] = {}
 
-    def refuse(self, sender: str) -> None:
-        """End what comes from a member, by its number; with nothing named, what comes from any."""
-        self._closed_to = re.compile(rb"\r\nx-server-from: *%s" % sender.encode(), re.IGNORECASE)
-        for head, writer in self._open:
-            if self._closed_to.search(head):
-                writer.transport.abort()
+    def refuse(self, *senders: str) -> None:
+        """End what comes from members, by their numbers, now and from now on."""
+        self._refused |= {sender.encode() for sender in senders}
+        for client, said in self._said.items():
+            if said & self._refused:
+                client.transport.abort()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-        except (OSError, asyncio.IncompleteReadError):
-            head = b""
-        if not head or self._closed_to.search(head):
-            writer.transport.abort()
-            return
-        self._open.append((head, writer))
-        await self._connect(reader, writer, head)
+    def _judge(self, client: asyncio.StreamWriter, data: bytes) -> bool:
+        said = self._said.setdefault(client, set())
+        said |= set(_SENDER.findall(data))
+        return not said & self._refused
 
 
 def make(folder: Path) -> EtcdCluster:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
 
 class Relay:
-    """Listens on a loopback port of its own; `async with` closes it."""
+    """Listens on a loopback port of its own; `async with` closes it.
 
-    def __init__(self, port: int) -> None:
+    `lets` is asked of all that a client says whether to pass it on; otherwise its connection ends.
+    """
+
+    def __init__(self, port: int, lets: Callable[[asyncio.StreamWriter, bytes], bool] = lambda *_: True) -> None:
         self._port = port
+        self._lets = lets
         self._muted = False
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -40,25 +45,28 @@ class Relay:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._connect(reader, writer)
-
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes = b"") -> None:
-        """Pass on from now on what comes, after a head that was read already."""
         try:
             upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self._port)
         except OSError:
             writer.transport.abort()
             return
-        upstream_writer.write(head)
         self._writers |= {writer, upstream_writer}
-        for source, sink, answers in ((reader, upstream_writer, False), (upstream_reader, writer, True)):
-            task = asyncio.create_task(self._pass(source, sink, answers=answers))
-            self._tasks.add(task)
+        for passing in (self._ask(reader, upstream_writer, writer), self._answer(upstream_reader, writer)):
+            self._tasks.add(asyncio.create_task(passing))
 
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool) -> None:
+    async def _ask(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, client: asyncio.StreamWriter
+    ) -> None:
+        with suppress(OSError):
+            while (data := await source.read(65536)) and self._lets(client, data):
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+    async def _answer(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await source.read(65536):
-                if not (answers and self._muted):
+                if not self._muted:
                     sink.write(data)
                     await sink.drain()
         sink.close()

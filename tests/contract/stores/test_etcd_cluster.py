@@ -243,9 +243,11 @@ async def test_a_member_loses_the_others(tmp_path: Path) -> None:
         async with aclosing(store.watch(b"", first - 1)) as watch:
             seen = await take(watch, first)
             waiting = asyncio.create_task(take(watch, first + 1))
-            number = await cluster.number(lost)
+            numbers = {member.name: await cluster.number(member) for member in cluster.members}
+            own_number = numbers.pop(lost.name)
             for member, relay in zip(cluster.members, relays, strict=True):
-                relay.refuse("" if member is lost else number)
+                relay.refuse(*(numbers.values() if member is lost else [own_number]))
+            await cluster.leaderless(lost)
             second = await done(direct, put(b"a", b"2"))
             # Nothing but the watch itself asks this store for anything.
             assert [batch.revision for batch in [*seen, *await waiting]] == [first, second]
