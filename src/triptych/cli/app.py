@@ -16,6 +16,7 @@ from triptych.cli import (
     audit,
     backup,
     check,
+    context,
     daemons,
     declared,
     explain,
@@ -63,6 +64,7 @@ app.command("ports", short_help="The ports of this host and how they fare")(daem
 app.command("agent-status", short_help="How this host's agent and its data plane fare")(onhost.agent_status)
 app.add_typer(lab.app, name="lab", short_help="Hosts and VMs of a document as network namespaces")
 app.add_typer(pki.app, name="pki", short_help="Certificates of hosts and controllers")
+app.add_typer(context.app, name="context", short_help="Controllers by name, as your own file has them")
 app.add_typer(token.app, name="token", short_help="Who may ask the controller, and for what")
 
 

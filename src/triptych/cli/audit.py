@@ -7,27 +7,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triptych.cli.connect import CaOption, ServerOption, TokenOption, controller
+from triptych.cli.connect import SAID_NOTHING, Where, asking, controller
 from triptych.cli.output import Format, OutputOption, counted, print_data, print_rows
 
 if TYPE_CHECKING:
     from triptych.client.rest.messages import AuditEntry
 
 
+@asking
 def audit(
     about: Annotated[
         str | None, typer.Argument(metavar="TEXT", help="Only entries that hold this: an object, an action, an actor.")
     ] = None,
     count: Annotated[int, typer.Option("--count", min=1, help="How many to show, the latest.")] = 20,
-    server: ServerOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
+    where: Where = SAID_NOTHING,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Show who changed what and when, the latest last."""
     from triptych.client.rest import api
 
-    with controller(server, token_file, ca) as client:
+    with controller(where) as client:
         entries: deque[AuditEntry] = deque(
             (entry for entry in client.items(api.audit()) if about is None or _is_about(entry, about)), count
         )

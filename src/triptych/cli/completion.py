@@ -21,25 +21,20 @@ MOST = 200
 """Suggestions at most; nobody reads more."""
 
 
-def hosts(incomplete: str = "") -> list[str]:
+def hosts(context: typer.Context, incomplete: str = "") -> list[str]:
     """Declared hosts that begin so."""
-    return _beginning(incomplete, _names(Kind.HOST, incomplete))
+    return _beginning(incomplete, _names(context, Kind.HOST, incomplete))
 
 
-def ports(incomplete: str = "") -> list[str]:
+def ports(context: typer.Context, incomplete: str = "") -> list[str]:
     """Declared ports that begin so."""
-    return _beginning(incomplete, _names(Kind.PORT, incomplete))
-
-
-def tenants(incomplete: str = "") -> list[str]:
-    """Declared tenants that begin so."""
-    return _beginning(incomplete, _names(Kind.TENANT, incomplete))
+    return _beginning(incomplete, _names(context, Kind.PORT, incomplete))
 
 
 def objects(context: typer.Context, incomplete: str = "") -> list[str]:
     """Declared objects of the kind that was typed before."""
     kind = context.params.get("kind")
-    return _beginning(incomplete, _names(kind, incomplete)) if isinstance(kind, Kind) else []
+    return _beginning(incomplete, _names(context, kind, incomplete)) if isinstance(kind, Kind) else []
 
 
 def labs(incomplete: str = "") -> list[str]:
@@ -51,12 +46,22 @@ def labs(incomplete: str = "") -> list[str]:
     return []
 
 
-def _names(kind: Kind, incomplete: str) -> Iterator[str]:
-    from triptych.cli.connect import configured
+def contexts(incomplete: str = "") -> list[str]:
+    """Contexts of the user's file that begin so."""
+    from triptych.client.rest.server import config_path, read_file
+
+    with suppress(TriptychError, OSError):
+        return _beginning(incomplete, read_file(config_path()).contexts)
+    return []
+
+
+def _names(context: typer.Context, kind: Kind, incomplete: str) -> Iterator[str]:
+    from triptych.cli.connect import Where, configured
     from triptych.client.rest import Client, Retry, api
 
     with suppress(TriptychError, OSError):
-        server = configured()
+        # As far as it is typed already.
+        server = configured(Where(*map(context.params.get, Where._fields)))
         if server is None:
             return
         with Client(server, retry=Retry(attempts=1), timeout=SECONDS) as client:

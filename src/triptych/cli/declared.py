@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from triptych.cli import completion, removal
-from triptych.cli.connect import CaOption, ServerOption, TokenOption, WaitOption, controller
+from triptych.cli.connect import SAID_NOTHING, WaitOption, Where, asking, controller
 from triptych.cli.kinds import in_order, key_of, kind_of, kind_words, typed
 from triptych.cli.output import Format, OutputOption, console, counted, plain, print_data, rich_table, say
 from triptych.cli.usage import UsageError
@@ -43,14 +43,13 @@ PruneOption = Annotated[
 ]
 
 
+@asking
 def plan(
     file: DocumentsOption,
     host: Annotated[str | None, typer.Option("--host", help="List the rows that change on this host only.")] = None,
     rows: Annotated[int, typer.Option("--rows", min=0, max=100_000, help="How many rows to list at most.")] = 100,
     prune: PruneOption = False,
-    server: ServerOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
+    where: Where = SAID_NOTHING,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Say what apply would change: the objects, and the rows, table by table and host by host. Changes nothing."""
@@ -59,7 +58,7 @@ def plan(
     from triptych.client.rest import api
 
     files = Files(file)
-    with controller(server, token_file, ca) as client:
+    with controller(where) as client:
         if host is not None and Key(Kind.HOST, "", host) not in files.declared:
             client.send(api.get(Key(Kind.HOST, "", host)))
         planned = _ask(client, api.plan(files.data, host=host, rows=rows), files)
@@ -73,14 +72,13 @@ def plan(
         console.print(pruned(gone))
 
 
+@asking
 def apply(
     file: DocumentsOption,
     prune: PruneOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --prune: delete without asking.")] = False,
     wait: WaitOption = None,
-    server: ServerOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
+    where: Where = SAID_NOTHING,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Declare everything that documents say, in one step or not at all. What they do not name stays as it is."""
@@ -89,7 +87,7 @@ def apply(
     from triptych.client.rest.messages import Written
 
     files = Files(file)
-    with controller(server, token_file, ca) as client:
+    with controller(where) as client:
         gone = removal.surplus(client, files.declared) if prune else []
         if gone:
             # Nobody is to agree to deletions for a document that is refused.
@@ -107,6 +105,7 @@ def apply(
     tell(written, output)
 
 
+@asking
 def get(
     kind: KindArgument,
     name: Annotated[
@@ -119,16 +118,14 @@ def get(
     segment: Annotated[str | None, typer.Option("--segment", help="Only on this segment.")] = None,
     router: Annotated[str | None, typer.Option("--router", help="Only of this router.")] = None,
     host: Annotated[str | None, typer.Option("--host", help="Only on this host.")] = None,
-    server: ServerOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
+    where: Where = SAID_NOTHING,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Show declared objects; as YAML or JSON they are a document that can be applied again."""
     from triptych.client.rest import api
 
     filters = {"tenant": tenant, "segment": segment, "router": router, "host": host}
-    with controller(server, token_file, ca) as client:
+    with controller(where) as client:
         if name is None:
             wanted = {field: value for field, value in filters.items() if value is not None}
             items: list[dict[str, Any]] = list(client.items(api.listing(kind, wanted)))
@@ -142,6 +139,7 @@ def get(
     console.print(rich_table(counted(len(items), kind.singular, kind.value.replace("_", " ")), columns, rows))
 
 
+@asking
 def delete(
     kind: OptionalKind = None,
     names: Annotated[
@@ -157,9 +155,7 @@ def delete(
         typer.Option("--file", "-f", help="Delete everything that these documents name.", metavar="FILE"),
     ] = None,
     wait: WaitOption = None,
-    server: ServerOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
+    where: Where = SAID_NOTHING,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Delete objects, one after the other; each is refused while others refer to it."""
@@ -172,13 +168,13 @@ def delete(
         files = Files(file)
         if files.faults:
             raise DocumentError(files.faults)
-        with controller(server, token_file, ca) as client:
+        with controller(where) as client:
             tell(removal.remove(client, removal.in_order_of_removal(files.declared), wait=wait), output)
         return
     if kind is None or not names:
         raise UsageError("nothing to delete: give KIND and NAME, or -f FILE; see triptych delete --help")
     keys = [key_of(kind, name) for name in names]
-    with controller(server, token_file, ca) as client:
+    with controller(where) as client:
         if len(keys) == 1:
             written = client.send(api.delete(keys[0], wait=wait))
         else:

@@ -6,25 +6,24 @@ from typing import Annotated
 
 import typer
 
-from triptych.cli.connect import CaOption, ServerOption, TokenOption
+from triptych.cli.connect import SAID_NOTHING, Where, asking
 from triptych.cli.output import Format, OutputOption, cell, console, print_data
 from triptych.cli.rows import TableName
 from triptych.cli.source import FilesOption, LabOption, source
 
 
+@asking
 def explain(
     table: Annotated[TableName, typer.Argument(help="The table that the row is in.")],
     scope: Annotated[str, typer.Argument(help="A VNI or TENANT/SEGMENT; for routes a router id or TENANT/ROUTER.")],
     key: Annotated[str, typer.Argument(help="A MAC (locations), an IP (neighbors) or a prefix (routes).")],
     lab: LabOption = None,
     file: FilesOption = None,
-    server: ServerOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
+    where: Where = SAID_NOTHING,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Name the declared objects behind a row: explain neighbors acme/web 10.0.1.11."""
-    found = source(lab, file, server, token_file, ca).explain(table, scope, key)
+    found = source(lab, file, where).explain(table, scope, key)
     if output is not Format.TABLE:
         print_data(found, output)
         return

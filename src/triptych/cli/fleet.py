@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from triptych.cli import completion
-from triptych.cli.connect import CaOption, ServerOption, TokenOption, controller
+from triptych.cli.connect import SAID_NOTHING, Where, asking, controller
 from triptych.cli.kinds import kind_of, kind_words, typed
 from triptych.cli.output import Format, OutputOption, cell, console, counted, print_data, rich_table, say
 from triptych.core.model import Kind
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from triptych.client.rest.messages import Event, HostState, Status
 
 
+@asking
 def watch(
     kind: Annotated[
         Kind | None,
@@ -29,9 +30,7 @@ def watch(
         int | None, typer.Option("--after", min=0, metavar="REVISION", help="Begin after this one; otherwise now.")
     ] = None,
     count: Annotated[int | None, typer.Option("--count", min=1, help="Stop after so many changes.")] = None,
-    server: ServerOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
+    where: Where = SAID_NOTHING,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Show changes of the declared network as they happen, until interrupted; with -o json one object a line."""
@@ -39,7 +38,7 @@ def watch(
 
     query = {} if kind is None else {"kind": kind.value}
     query |= {} if tenant is None else {"tenant": tenant}
-    with controller(server, token_file, ca) as client:
+    with controller(where) as client:
         if after is None:
             # Asked for, so that whoever reads this knows that nothing after it is missed.
             after = client.send(api.listing(Kind.TENANT).first).revision
@@ -51,20 +50,19 @@ def watch(
                 return
 
 
+@asking
 def status(
     host: Annotated[str | None, typer.Argument(help="Only this host.", autocompletion=completion.hosts)] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Exit code 1 when something is wrong on a host shown.")
     ] = False,
-    server: ServerOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
+    where: Where = SAID_NOTHING,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """The fleet at a glance: hosts, how far behind they are, drift, drops and what is wrong."""
     from triptych.client.rest import api
 
-    with controller(server, token_file, ca) as client:
+    with controller(where) as client:
         found = client.send(api.status())
     if host is not None:
         hosts = [item for item in found.hosts if item.host == host]

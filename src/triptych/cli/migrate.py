@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from triptych.cli import completion
-from triptych.cli.connect import CaOption, ServerOption, TokenOption, controller
+from triptych.cli.connect import SAID_NOTHING, Where, asking, controller
 from triptych.cli.declared import tell
 from triptych.cli.kinds import key_of
 from triptych.cli.output import Format, OutputOption, say
@@ -21,6 +21,7 @@ _PAUSE = 0.3
 """Seconds between two questions whether it has moved."""
 
 
+@asking
 def migrate(
     port: Annotated[
         str, typer.Argument(metavar="TENANT/PORT", help="The port that is to move.", autocompletion=completion.ports)
@@ -42,9 +43,7 @@ def migrate(
             help="Wait until it has moved, and every host concerned knows of it.",
         ),
     ] = None,
-    server: ServerOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
+    where: Where = SAID_NOTHING,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Let another host take a port over from the one that has it (live migration)."""
@@ -52,7 +51,7 @@ def migrate(
 
     if (host is None) is not cancel:
         raise typer.BadParameter("give the host that may take it over, or --cancel", param_hint="HOST")
-    with controller(server, token_file, ca) as client:
+    with controller(where) as client:
         written = client.send(api.migrate(key_of(Kind.PORT, port), host))
         missing = _missing(client, port, host, wait) if host is not None and wait is not None else ""
     tell(written, output)

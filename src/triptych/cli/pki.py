@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triptych.cli.connect import CaOption, ServerOption, TokenOption, configured
+from triptych.cli.connect import SAID_NOTHING, Where, asking, configured
 from triptych.cli.output import Format, OutputOption, console, counted, print_data, print_rows, say
 from triptych.errors import InputError
 
@@ -108,19 +108,18 @@ def request_(
 
 
 @app.command("revoke", short_help="Let certificates count no longer")
+@asking
 def revoke(
     what: Annotated[str, typer.Argument(metavar="NAME|SERIAL", help="A host or controller, or one serial number.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, for the list.")] = "",
     directory: DirOption = _DIR,
-    server: ServerOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
+    where: Where = SAID_NOTHING,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Let certificates count no longer, here and at the controller; again, to tell a controller that was away."""
     from triptych.pki.folder import PkiFolder
 
-    there = configured(server, token_file, ca)
+    there = configured(where)
     done = PkiFolder(directory).revoke(what, reason)
     if there is not None:
         _publish(there, done)

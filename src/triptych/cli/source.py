@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import msgspec
 import typer
 
-from triptych.cli.connect import configured
+from triptych.cli.connect import SAID_NOTHING, Where, configured
 from triptych.cli.names import find
 from triptych.cli.output import plain
 from triptych.cli.rows import RowNames, TableName, describe, find_row
@@ -146,9 +146,7 @@ class Asked:
 def source(
     lab: str | None,
     files: list[Path] | None,
-    server: str | None = None,
-    token_file: Path | None = None,
-    ca: Path | None = None,
+    where: Where = SAID_NOTHING,
     *,
     of_host: bool = False,
 ) -> Source:
@@ -156,12 +154,13 @@ def source(
 
     `of_host`: data planes are asked about, which a lab shows even when it is its controller that is configured.
     """
-    given = [option for option, value in (("--lab", lab), ("--file", files), ("--server", server)) if value]
+    named = (("--lab", lab), ("--file", files), ("--server", where.server), ("--context", where.context))
+    given = [option for option, value in named if value]
     if len(given) > 1:
         raise InputError(f"{' and '.join(given)}: give one of them, the network is in one place")
     if files:
         return Declared(load_network(files))
-    there = None if lab is not None else configured(server, token_file, ca)
+    there = None if lab is not None else configured(where)
     if there is not None:
         its = _lab_of(there.url) if of_host else None
         return Asked(there) if its is None else Declared(its.network, its)

@@ -8,20 +8,19 @@ from typing import Annotated
 import typer
 
 from triptych.cli import completion
-from triptych.cli.connect import CaOption, ServerOption, TokenOption
+from triptych.cli.connect import SAID_NOTHING, Where, asking
 from triptych.cli.onhost import actual_rows
 from triptych.cli.output import Format, OutputOption, console, counted, print_data, rich_table
 from triptych.cli.rows import TableName
 from triptych.cli.source import FilesOption, LabOption, source
 
 
+@asking
 def tables(
     host: Annotated[str, typer.Argument(help="The host, by its declared name.", autocompletion=completion.hosts)],
     lab: LabOption = None,
     file: FilesOption = None,
-    server: ServerOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
+    where: Where = SAID_NOTHING,
     table: Annotated[TableName | None, typer.Option("--table", help="Only this table.")] = None,
     actual: Annotated[
         bool, typer.Option("--actual", help="What is in the host's data plane now, not what should be.")
@@ -33,7 +32,7 @@ def tables(
 ) -> None:
     """Show the rows of a host: those it should have, or (--actual) those in its data plane."""
     if socket is None:
-        shown = source(lab, file, server, token_file, ca, of_host=actual).tables(host, actual=actual)
+        shown = source(lab, file, where, of_host=actual).tables(host, actual=actual)
     elif actual:
         shown = actual_rows(socket, host)
     else:

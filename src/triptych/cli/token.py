@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from triptych.cli.connect import CaOption, ServerOption, TokenOption, controller
+from triptych.cli.connect import SAID_NOTHING, Where, asking, controller
 from triptych.cli.output import Format, OutputOption, counted, print_data, print_rows, say
 from triptych.core.model import Key, Kind
 
@@ -25,6 +25,7 @@ class RoleName(StrEnum):
 
 
 @app.command("create", short_help="Make a token; its secret is shown this once")
+@asking
 def create(
     name: Annotated[str, typer.Argument(help="Whose it is, as the audit log will have it.")],
     role: Annotated[RoleName, typer.Option("--role", help="What it allows.")] = RoleName.VIEWER,
@@ -34,9 +35,7 @@ def create(
     days: Annotated[
         int | None, typer.Option("--days", min=1, max=36_500, help="How long it counts; otherwise for ever.")
     ] = None,
-    server: ServerOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
+    where: Where = SAID_NOTHING,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Make a token; its secret is printed on standard output this once, and kept nowhere."""
@@ -44,7 +43,7 @@ def create(
     from triptych.client.rest.messages import NewToken
 
     wanted = NewToken(name, role.value, tenant or None, None if days is None else days * _DAY)
-    with controller(server, token_file, ca) as client:
+    with controller(where) as client:
         for owner in tenant or ():
             # A misspelt tenant would be a token for nothing.
             client.send(api.get(Key(Kind.TENANT, "", owner)))
@@ -57,16 +56,15 @@ def create(
 
 
 @app.command("list")
+@asking
 def list_tokens(
-    server: ServerOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
+    where: Where = SAID_NOTHING,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Show all tokens, without their secrets."""
     from triptych.client.rest import api
 
-    with controller(server, token_file, ca) as client:
+    with controller(where) as client:
         found = client.send(api.tokens())
     columns = ["id", "name", "role", "tenants", "created", "expires"]
     rows = [{column: getattr(item, column) for column in columns} for item in found]
@@ -74,15 +72,14 @@ def list_tokens(
 
 
 @app.command("revoke")
+@asking
 def revoke(
     number: Annotated[str, typer.Argument(metavar="ID", help="Which, as the list shows it.")],
-    server: ServerOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
+    where: Where = SAID_NOTHING,
 ) -> None:
     """End a token; whoever has it is refused from now on."""
     from triptych.client.rest import api
 
-    with controller(server, token_file, ca) as client:
+    with controller(where) as client:
         client.send(api.revoke_token(number))
     say(f"token {number} counts no longer")

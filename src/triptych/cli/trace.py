@@ -10,7 +10,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from triptych.cli import completion
-from triptych.cli.connect import CaOption, ServerOption, TokenOption
+from triptych.cli.connect import SAID_NOTHING, Where, asking
 from triptych.cli.names import split
 from triptych.cli.output import Format, OutputOption, console, print_data
 from triptych.cli.source import FilesOption, LabOption, source
@@ -20,6 +20,7 @@ from triptych.core.forward import Protocol, Trace, TraceLookup, TraceStep
 _GOOD = {"delivered", "answered", "flooded"}
 
 
+@asking
 def trace(
     port: Annotated[
         str, typer.Argument(help="The VM that sends.", metavar="TENANT/PORT", autocompletion=completion.ports)
@@ -27,9 +28,7 @@ def trace(
     destination: Annotated[str, typer.Argument(help="An IP address, or another TENANT/PORT.")],
     lab: LabOption = None,
     file: FilesOption = None,
-    server: ServerOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
+    where: Where = SAID_NOTHING,
     proto: Annotated[Protocol, typer.Option("--proto", help="What the probe carries.")] = Protocol.ICMP,
     dport: Annotated[int | None, typer.Option("--dport", min=1, max=65535, help="TCP or UDP destination port.")] = None,
     ttl: Annotated[int, typer.Option("--ttl", min=1, max=255, help="TTL or hop limit of the probe.")] = 64,
@@ -40,8 +39,8 @@ def trace(
     split(port, "port")
     if dport is not None and proto not in (Protocol.TCP, Protocol.UDP):
         raise UsageError(f"--dport {dport}: {proto.value} has no ports; give --proto tcp or --proto udp too")
-    where = source(lab, file, server, token_file, ca, of_host=live)
-    result = where.trace(port, destination, protocol=proto, dport=dport, ttl=ttl, live=live)
+    asked = source(lab, file, where, of_host=live)
+    result = asked.trace(port, destination, protocol=proto, dport=dport, ttl=ttl, live=live)
     if output is Format.TABLE:
         console.print(picture(result))
     else:

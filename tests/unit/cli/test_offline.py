@@ -144,6 +144,7 @@ def test_no_words_at_all_are_answered_with_help(words: tuple[str, ...]) -> None:
         *("plan", "apply", "get", "delete", "migrate", "watch", "status", "controller", "agent", "attach", "detach"),
         *("ports", "backup", "token", "token create", "token list", "token revoke"),
         *("pki", "pki init", "pki issue", "pki renew", "pki request", "pki revoke", "pki list"),
+        *("context", "context list", "context use", "context show", "agent-status", "watch", "audit"),
     ],
 )
 def test_every_command_has_help(command: str, tmp_path: Path) -> None:

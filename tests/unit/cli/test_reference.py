@@ -39,7 +39,9 @@ def test_every_command_is_in_the_reference() -> None:
     assert found == there
 
 
-@pytest.mark.parametrize("group", [(), ("lab",), ("pki",), ("token",)], ids=lambda words: " ".join(words) or "triptych")
+@pytest.mark.parametrize(
+    "group", [(), ("lab",), ("pki",), ("token",), ("context",)], ids=lambda words: " ".join(words) or "triptych"
+)
 def test_the_help_says_whole_sentences(tmp_path: Path, group: tuple[str, ...]) -> None:
     """On a terminal of 80 columns no command's line in the help of its group is cut."""
     said = Commands(tmp_path).process(*group, "--help", COLUMNS="80", TERMINAL_WIDTH="80").stdout

@@ -16,7 +16,7 @@ from triptych.client.rest.call import Answer, Call, nothing, path
 from triptych.client.rest.events import LONGEST, EventStream, ServerEvent
 from triptych.client.rest.problems import error_of
 from triptych.client.rest.retry import Lost, Outcome
-from triptych.client.rest.server import Given, choose, from_environment, from_file
+from triptych.client.rest.server import Given, choose, from_environment, from_file, places
 from triptych.core.model import Key, Kind
 from triptych.errors import (
     ContentionError,
@@ -184,6 +184,62 @@ def test_flags_come_before_the_environment_and_that_before_the_file(tmp_path: Pa
     assert choose(Given(), env, file) == Server("https://env:2", "from-env", Path("/file/ca.pem"))
     assert choose(Given("https://flag:3"), env, file) == Server("https://flag:3", "from-env", Path("/file/ca.pem"))
     assert choose(Given(), Given(), from_file(tmp_path / "none.toml")) is None
+
+
+CONTEXTS = """
+server = "https://plain"
+token = "plain"
+context = "b"
+[contexts.a]
+server = "https://a"
+token = "of-a"
+[contexts.b]
+server = "https://b"
+ca = "/b.pem"
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "context", "environment", "wanted"),
+    [
+        ({}, None, {}, Server("https://b", "", Path("/b.pem"))),
+        ({}, "a", {}, Server("https://a", "of-a")),
+        ({}, None, {"CONTEXT": "a"}, Server("https://a", "of-a")),
+        ({}, "b", {"CONTEXT": "a"}, Server("https://b", "", Path("/b.pem"))),
+        ({}, None, {"TOKEN": "of-env"}, Server("https://b", "of-env", Path("/b.pem"))),
+        # A flag comes before the environment, and what that says is of another controller.
+        ({}, "b", {"SERVER": "https://env", "TOKEN": "of-env"}, Server("https://b", "", Path("/b.pem"))),
+        ({"token": "of-flag"}, "a", {}, Server("https://a", "of-flag")),
+        # The other way round: nothing of a context goes to a server that it does not name.
+        ({}, None, {"SERVER": "https://env", "CONTEXT": "a"}, Server("https://env")),
+        ({"server": "https://flag"}, None, {"CONTEXT": "a"}, Server("https://flag")),
+    ],
+)
+def test_a_context_counts_as_a_whole(
+    tmp_path: Path, flags: dict[str, str], context: str | None, environment: dict[str, str], wanted: Server
+) -> None:
+    """The flag's context, else the variable's, else the file's own; its token and authority with its server alone."""
+    path = tmp_path / "client.toml"
+    path.write_text(CONTEXTS)
+    variables = {f"TRIPTYCH_{name}": value for name, value in environment.items()}
+    assert choose(*(given for _, given in places(Given(**flags), context, variables, path))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "context", "message"),
+    [
+        (CONTEXTS, "c", r"context 'c': .*client\.toml has none of this name; it has a, b"),
+        ('context = "c"', None, r"context 'c': .*client\.toml has none of this name; write a section \[contexts\.c\]"),
+        ('[contexts.a]\ntoken = "x"', None, r"client\.toml: contexts\.a: server is missing"),
+        ('[contexts.a]\nsever = "x"', None, r"client\.toml: .*sever.*; known are server, token"),
+    ],
+)
+def test_a_context_that_cannot_be_is_refused(tmp_path: Path, text: str, context: str | None, message: str) -> None:
+    """One that is not there is told with those that are; a wrong field with the file."""
+    path = tmp_path / "client.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        places(Given(), context, {}, path)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,9 @@
-"""Which controller to ask, as whom, and whose certificate to believe."""
+"""Which controller to ask, as whom, and whose certificate to believe.
+
+Flags come before the environment, and that before the user's file. The file says it itself,
+or has named contexts, each of them a controller with its token and authority. A context counts
+as a whole or not at all: its token is sent to its own controller alone.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +62,22 @@ class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ca: str | None = None
 
 
+class File(Given, frozen=True, forbid_unknown_fields=True):
+    """What the user's file says: of the controller itself, or of several, and which of them `context` is."""
+
+    context: str | None = None
+    contexts: dict[str, Given] = {}
+
+    def said(self, name: str | None, path: Path) -> Given:
+        """What it says in a context (None: in none); InputError with those that there are."""
+        if name is None:
+            return Given(self.server, self.token, self.token_file, self.ca)
+        if name in self.contexts:
+            return self.contexts[name]
+        known = f"it has {', '.join(self.contexts)}" if self.contexts else f"write a section [contexts.{name}]"
+        raise InputError(f"context {name!r}: {path} has none of this name; {known}")
+
+
 def config_path(environment: Mapping[str, str] = os.environ) -> Path:
     """The client's configuration file: TRIPTYCH_CONFIG, or `triptych/client.toml` in the user's folder for those."""
     said = environment.get("TRIPTYCH_CONFIG")
@@ -66,18 +87,50 @@ def config_path(environment: Mapping[str, str] = os.environ) -> Path:
     return (Path(home) if home else Path.home() / ".config") / "triptych" / "client.toml"
 
 
-def from_file(path: Path) -> Given:
-    """What a file says; nothing when it is not there. InputError names file and field."""
+def from_file(path: Path, context: str | None = None) -> Given:
+    """What a file says, in a context (None: the one that it chooses itself, or in none); nothing when it is not there.
+
+    InputError names file and field, or the contexts that there are.
+    """
+    file = read_file(path)
+    return file.said(context or file.context, path)
+
+
+def read_file(path: Path) -> File:
+    """Everything that a file says; InputError names file and field."""
     try:
-        text = path.read_bytes().decode()
+        return parse_file(path.read_bytes().decode(), path)
     except FileNotFoundError:
-        return Given()
+        return File()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def parse_file(text: str, path: Path) -> File:
+    """The same of a file's text."""
     try:
-        return msgspec.convert(tomllib.loads(text), Given)
+        file = msgspec.convert(tomllib.loads(text), File)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise InputError(f"{path}: {error}; known are server, token, token_file and ca") from error
+        known = "server, token, token_file and ca, context, and a section [contexts.NAME] for each"
+        raise InputError(f"{path}: {error}; known are {known}") from error
+    for name, given in file.contexts.items():
+        if not given.server:
+            raise InputError(f'{path}: contexts.{name}: server is missing; give one like "https://ctl:8443"')
+    return file
+
+
+def places(flags: Given, context: str | None, environment: Mapping[str, str], path: Path) -> list[tuple[str, Given]]:
+    """Who says which controller, by name and in order; `context` is the one of a flag. For `choose`.
+
+    That leaves the environment out, as flags come before it: a token there is another controller's.
+    """
+    file = read_file(path)
+    name = context or environment.get("TRIPTYCH_CONTEXT") or file.context
+    said = (str(path) if name is None else f"context {name}", file.said(name, path))
+    if context is not None:
+        return [("flags", flags), said]
+    before = [("flags", flags), ("environment", from_environment(environment))]
+    return before if name is not None and any(given.server for _, given in before) else [*before, said]
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Given:
