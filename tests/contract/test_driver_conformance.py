@@ -123,12 +123,22 @@ def test_a_full_table_refuses_by_name_and_the_rest_goes_in(bench: Bench) -> None
         assert {table.name: loaded[table] for table in (LOCATIONS, ROUTES)} == {
             table.name: wanted[table] for table in (LOCATIONS, ROUTES)
         }
-        assert len(loaded[NEIGHBORS]) == 8
+        assert (len(loaded[NEIGHBORS]), driver.room()[NEIGHBORS.name]) == (8, 8)
         assert loaded[NEIGHBORS].items() <= wanted[NEIGHBORS].items()
         gone = Delta(deletes={NEIGHBORS.name: dict(loaded[NEIGHBORS])})
         assert driver.apply(gone).deleted == 8
         assert driver.apply(difference(TableSet(), neighbors(8, 100))).refused == ()
         driver.destroy()
+
+
+def test_a_table_without_a_bound_takes_what_comes(driver: Driver) -> None:
+    """One row more than a table begins with room for: all are taken, and `room` tells that there is enough."""
+    begins = driver.room()
+    wanted = neighbors(begins.get(NEIGHBORS.name, 0) + 1)
+    done = driver.apply(difference(TableSet(), wanted))
+    assert (done.put, done.refused, driver.load()) == (len(wanted), (), wanted)
+    assert driver.room().get(NEIGHBORS.name, len(wanted)) >= len(wanted)
+    assert set(driver.room()) >= set(begins)
 
 
 def test_a_row_can_be_changed_in_a_full_table(bench: Bench) -> None:

@@ -17,7 +17,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import NamedTuple
 
 import structlog
-from msgspec.structs import asdict
 from structlog.typing import FilteringBoundLogger
 
 from triptych import __version__
@@ -27,6 +26,7 @@ from triptych.agent.config import AgentConfig
 from triptych.agent.contract import Southbound
 from triptych.agent.daemon import Agent, MakeDriver
 from triptych.agent.metrics import AgentCollector, Measured
+from triptych.core.tables import TABLES
 from triptych.daemon.logs import configure
 from triptych.errors import EnvironmentError_, InputError, TriptychError
 from triptych.kernel.linkevents import LinkEvents
@@ -46,7 +46,8 @@ def make_driver(config: AgentConfig) -> MakeDriver:
         from triptych.drivers.sim import SimDriver, SimKernel
 
         kernel = SimKernel()
-        return lambda plane: SimDriver(plane, kernel, capacity=asdict(config.sizes))
+        capacity = {table.name: config.sizes.of(table.name) or config.growth.most for table in TABLES}
+        return lambda plane: SimDriver(plane, kernel, capacity=capacity)
     from triptych.drivers.ebpf import EbpfDriver
     from triptych.drivers.ebpf.driver import PIN_DIR
 
@@ -56,6 +57,7 @@ def make_driver(config: AgentConfig) -> MakeDriver:
         pin_dir=config.pin_dir or PIN_DIR,
         underlay=config.underlay,
         sizes=config.sizes,
+        growth=config.growth,
     )
 
 

@@ -15,7 +15,7 @@ from msgspec.structs import asdict
 from triptych.client.local.connection import SOCKET
 from triptych.core.addresses import IP
 from triptych.core.local import VXLAN_PORT, HostConfig
-from triptych.core.sizes import Sizes
+from triptych.core.sizes import Growth, Sizes
 from triptych.daemon import logs
 from triptych.daemon.settings import Settings, Wrong
 
@@ -44,6 +44,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     ] = ()
     tls: Tls | None = None
     sizes: Sizes = Sizes()
+    growth: Growth = Growth()
     driver: Annotated[str, Meta(description="The data plane: ebpf or sim.")] = "ebpf"
     netns: Annotated[
         str | None, Meta(description="Network namespace of the host's interfaces; none: the agent's own.")
@@ -103,7 +104,11 @@ def check(config: AgentConfig) -> Iterator[Wrong]:
         ("udp_port", 0 < config.udp_port < 1 << 16, "choose one from 1 to 65535"),
         ("overlay_mtu", 0 <= config.overlay_mtu < 1 << 16, "choose 0 (derived) to 65535"),
         ("icmp_rate", 0 <= config.icmp_rate < 1 << 32, "choose 0 (unlimited) or more"),
-        *((f"sizes.{name}", 0 < size < 1 << 31, "choose 1 or more") for name, size in asdict(config.sizes).items()),
+        *(
+            (f"{section}.{name}", size is None or 0 < size < 1 << 31, "choose 1 or more")
+            for section in ("sizes", "growth")
+            for name, size in asdict(getattr(config, section)).items()
+        ),
         ("audit_seconds", config.audit_seconds >= 1, "choose 1 or more"),
         ("save_seconds", config.save_seconds >= 0, "choose 0 or more"),
         ("metrics_port", 0 <= config.metrics_port < 1 << 16, "choose 0 (none) to 65535"),

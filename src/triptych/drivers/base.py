@@ -79,6 +79,13 @@ class Driver(Protocol):
         """What was probed and chosen, for people and logs."""
         ...
 
+    def room(self) -> Mapping[str, int]:
+        """How many rows there is room for now by table (and `vteps`); what is not in it has no bound.
+
+        A table that no setting bounds gets more when `apply` needs it, and refuses rows only when it cannot.
+        """
+        ...
+
     def load(self) -> TableSet:
         """The rows that are in the data plane now."""
         ...

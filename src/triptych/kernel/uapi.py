@@ -46,6 +46,7 @@ class MapType(IntEnum):
     PERCPU_HASH = 5
     PERCPU_ARRAY = 6
     LPM_TRIE = 11
+    ARRAY_OF_MAPS = 12
 
 
 PER_CPU = frozenset({MapType.PERCPU_HASH, MapType.PERCPU_ARRAY})

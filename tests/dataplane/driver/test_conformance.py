@@ -9,7 +9,7 @@ import pytest
 from tests.contract import test_driver_conformance as suite
 from tests.dataplane.driver.world import World
 from triptych.core.local import HostConfig
-from triptych.core.sizes import Sizes
+from triptych.core.sizes import Growth, Sizes
 from triptych.core.verdicts import Reason
 from triptych.drivers.base import Driver
 from triptych.drivers.ebpf.driver import EbpfDriver
@@ -25,8 +25,9 @@ class EbpfBench:
         self._world = world
 
     def driver(self, config: HostConfig, capacity: Mapping[str, int] | None = None) -> EbpfDriver:
-        """A driver whose maps are as large as the tables may be."""
-        return self._world.driver(config, underlay="underlay", sizes=Sizes(**(capacity or {})))
+        """A driver whose maps are as large as the tables may be; the others begin small."""
+        sizes = Sizes(**(capacity or {}))
+        return self._world.driver(config, underlay="underlay", sizes=sizes, growth=Growth(begin=256))
 
     def interface(self, number: int) -> str:
         """One of the two VMs' interfaces."""

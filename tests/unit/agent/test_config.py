@@ -59,6 +59,7 @@ def test_a_configuration_is_read(tmp_path: Path) -> None:
         (LEAST + "udp_port = 70000\n", "udp_port 70000: choose one from 1 to 65535"),
         (LEAST + "audit_seconds = 0\n", "audit_seconds 0.0: choose 1 or more"),
         (LEAST + "[sizes]\nroutes = 0\n", "sizes.routes 0: choose 1 or more"),
+        (LEAST + "[growth]\nmost = 0\n", "growth.most 0: choose 1 or more"),
         (LEAST + "audit_seconds = nan\n", "audit_seconds nan: choose 1 or more"),
         (LEAST + 'controllers = ["ctl"]\n', "controllers ['ctl']: write each as HOST:PORT"),
         (LEAST + 'controllers = ["ctl:7443"]\n', "controllers ['ctl:7443']: they are reached by mutual TLS"),

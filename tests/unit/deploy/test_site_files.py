@@ -20,7 +20,7 @@ from triptych.controller import config as controller_config
 from triptych.controller.config import ControllerConfig, Etcd
 from triptych.controller.metrics import Metrics
 from triptych.controller.publish.metrics import Metrics as PublishMetrics
-from triptych.core.sizes import Sizes
+from triptych.core.sizes import BEGINNING, Growth, Sizes
 
 ROOT = Path(__file__).resolve().parents[3]
 ETC = ROOT / "deploy" / "etc"
@@ -61,7 +61,10 @@ def test_the_agent_s_file_is_right() -> None:
     for name in AgentConfig.__struct_fields__:
         assert re.search(rf"^(# )?\[?{name}\b", text, re.MULTILINE), name
     sizes = "\n".join(line.removeprefix("# ") for line in text.partition("\n# [sizes]")[2].splitlines()[1:])
-    assert tomllib.loads(sizes) == msgspec.to_builtins(Sizes())
+    grown = dict.fromkeys(BEGINNING)
+    assert tomllib.loads(sizes) | grown == msgspec.to_builtins(Sizes())
+    growth = text.partition("\n# [growth]")[2].partition("\n\n")[0].replace("\n# ", "\n").replace("begin = ...\n", "")
+    assert tomllib.loads(growth) | {"begin": None} == msgspec.to_builtins(Growth())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from triptych.drivers.ebpf import build
-from triptych.drivers.ebpf.libbpf import BpfObject
+from triptych.drivers.ebpf.libbpf import Image
 from triptych.errors import EnvironmentError_, MissingToolError
 
 
@@ -45,4 +45,4 @@ def test_the_command_exits_with_one_line_when_sources_are_missing(tmp_path: Path
 def test_a_missing_object_is_said_with_the_command_that_makes_it(tmp_path: Path) -> None:
     """Loading an object that was never compiled: MissingToolError with `make bpf`."""
     with pytest.raises(MissingToolError, match=r"missing at .*nothing\.o; build them with: make bpf"):
-        BpfObject(tmp_path / "nothing.o")
+        Image.read(tmp_path / "nothing.o")

@@ -7,28 +7,32 @@ the attached ones without a packet in between; closing lets go and changes nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from triptych.core.addresses import IP, to_ip16
 from triptych.core.local import HostConfig, LocalPort
-from triptych.core.sizes import Sizes
+from triptych.core.sizes import Growth, Sizes
 from triptych.core.tables import LAYOUT_VERSION, Delta, TableSet
 from triptych.core.verdicts import Event
 from triptych.drivers.base import Applied, Capability, DropCount
-from triptych.drivers.ebpf import device, layout, loading, localports, probe
+from triptych.drivers.ebpf import device, layout, loading, localports, probe, rows
 from triptych.drivers.ebpf.attach import Attacher, ClsactAttacher, TcxAttacher
 from triptych.drivers.ebpf.build import OBJECT
+from triptych.drivers.ebpf.enlarging import Enlarging
 from triptych.drivers.ebpf.floods import FloodIndex
+from triptych.drivers.ebpf.libbpf import Image
 from triptych.drivers.ebpf.localports import LocalPorts
 from triptych.drivers.ebpf.pinned import LINKS, MAPS, PROGS, PinnedPlane
 from triptych.drivers.ebpf.probe import Attach, Encap
 from triptych.drivers.ebpf.refusals import named
+from triptych.drivers.ebpf.room import Room
 from triptych.drivers.ebpf.trace import Entry, TestRun
 from triptych.drivers.ebpf.writer import Replication, Writer
 from triptych.errors import DataPlaneError
-from triptych.kernel import bpffs, netns
+from triptych.kernel import bpffs, grace, netns
 from triptych.kernel.netdev import Link, Netdev
 
 PIN_DIR = bpffs.ROOT / "triptych"
@@ -40,8 +44,9 @@ class EbpfDriver:
 
     `netns` is the network namespace of the host (a name, or a path like /proc/7/ns/net; None:
     the caller's own). `underlay` names the interface that encapsulated frames leave by (None: the
-    one that holds the VTEP address). `encap` is auto, program or device; `attach` is auto, tcx or
-    clsact. Only one driver at a time may have a pin directory open.
+    one that holds the VTEP address). Tables that `sizes` does not bound grow as `growth` says. `encap`
+    is auto, program or device; `attach` is auto, tcx or clsact. `clock` gives seconds, between two
+    attempts to grow. Only one driver at a time may have a pin directory open.
     """
 
     name = "ebpf"
@@ -54,18 +59,22 @@ class EbpfDriver:
         pin_dir: Path = PIN_DIR,
         underlay: str | None = None,
         sizes: Sizes | None = None,
+        growth: Growth | None = None,
         encap: str = "auto",
         attach: str = "auto",
         programs: Path = OBJECT,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
         self._netns = netns
         self._pin_dir = pin_dir
         self._underlay = underlay
         self._sizes = sizes or Sizes()
+        self._growth = growth or Growth()
         self._encap = Encap(encap)
         self._attach = Attach(attach)
         self._object = programs
+        self._clock = clock
         self._session: _Session | None = None
 
     def open(self) -> None:
@@ -77,9 +86,11 @@ class EbpfDriver:
             self._pin_dir,
             self._underlay,
             self._sizes,
+            self._growth,
             self._encap,
             self._attach,
             self._object,
+            self._clock,
         )
 
     def close(self) -> None:
@@ -97,22 +108,31 @@ class EbpfDriver:
         """See Driver."""
         return self._opened.capabilities
 
+    def room(self) -> Mapping[str, int]:
+        """See Driver."""
+        return self._opened.room.now()
+
     def load(self) -> TableSet:
         """See Driver."""
         with named("cannot read the tables"):
             return self._opened.plane.load()
 
     def apply(self, delta: Delta) -> Applied:
-        """See Driver. A full map refuses the rows that do not fit and takes all others."""
+        """See Driver. A map that is full grows, or refuses the rows that do not fit and takes all others."""
         return self._opened.writer.apply(delta)
 
     def set_vteps(self, vteps: Sequence[IP]) -> None:
-        """See Driver. TableFullError when there are more than sizes.vteps."""
-        target = self._opened.plane.maps["vteps"]
+        """See Driver. TableFullError when there are more than may be."""
+        maps, room = self._opened.plane.maps, self._opened.room
         # Nobody else has this host's own address: what comes from it is forged.
         wanted = {to_ip16(vtep) for vtep in vteps if vtep != self._config.vtep}
-        with named("cannot write the VTEPs of the hosts", "raise sizes.vteps"):
-            held = {key for key, _ in target.items()}
+        what = "cannot write the VTEPs of the hosts"
+        with named(what):
+            room.settle()
+            held = rows.keys_of(maps["vteps"])
+            room.make({"vteps": len(wanted | held)})
+        target = maps["vteps"]
+        with named(what, room.refusal("vteps")):
             for key in sorted(wanted - held):
                 target.update(key, _YES)
             for key in held - wanted:
@@ -167,9 +187,11 @@ class _Session:
         pin_dir: Path,
         wanted: str | None,
         sizes: Sizes,
+        growth: Growth,
         encap: Encap,
         attach: Attach,
         programs: Path,
+        clock: Callable[[], float],
     ) -> None:
         self._stack = ExitStack()
         with ExitStack() as undo:
@@ -181,7 +203,8 @@ class _Session:
             with named(f"cannot open the data plane of host {config.name}"):
                 link = device.underlay(netdev, config, wanted, where)
                 choices = probe.choose(attach, encap, config.vtep, link, netdev.offloads(link.name))
-                self._programs = loading.load(programs, pin_dir / MAPS, sizes)
+                image = Image.read(programs)
+                self._programs = loading.load(image, pin_dir / MAPS, sizes, growth)
                 undo.callback(self._programs.close)
                 self.plane = undo.enter_context(PinnedPlane(pin_dir, namespace))
                 vxlan = device.ensure_vxlan(netdev, config.udp_port, where)
@@ -189,13 +212,19 @@ class _Session:
                 self.capabilities = (*choices.capabilities, probe.batches(self.plane.maps["routes"]))
 
                 replication = Replication(self.plane.maps, FloodIndex(config.vtep, sizes.floods))
-                self.writer = Writer(self.plane.maps, replication)
                 tcx, clsact = TcxAttacher(netdev, pin_dir / LINKS), ClsactAttacher(netdev)
                 ours, others = (tcx, clsact) if choices.attach is Attach.TCX else (clsact, tcx)
                 own = {link.index: "this host's underlay", vxlan.index: "this host's VXLAN device"}
-                self.ports = LocalPorts(self.plane.maps, netdev, ours, replication, self._programs["from_port"], own)
+                self.ports = LocalPorts(self.plane.maps, netdev, ours, replication, self._programs, own)
                 self._put_programs(netdev, ours, others, link, vxlan)
                 self._programs.pin(pin_dir / PROGS)
+                # A table may have a larger map by now: no row is written before all packets find it in that one.
+                grace.wait_for_programs()
+
+                places = {link.index: "from_underlay", vxlan.index: "from_tunnel"}
+                enlarging = Enlarging(image, self._programs, self.plane, pin_dir, netdev, ours, self.ports, places)
+                self.room = Room(self.plane.maps, sizes, growth, enlarging, clock)
+                self.writer = Writer(self.plane.maps, replication, self.room)
             self._stack = undo.pop_all()
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from triptych.errors import DataPlaneError, MissingToolError, PrivilegeError
 from triptych.kernel import uapi
@@ -31,7 +31,7 @@ _lock = threading.Lock()
 _said: deque[str] = deque(maxlen=_LINES_KEPT)
 
 _SIGNATURES: Mapping[str, tuple[Any, list[Any]]] = {
-    "bpf_object__open_file": (ctypes.c_void_p, [ctypes.c_char_p, ctypes.c_void_p]),
+    "bpf_object__open_mem": (ctypes.c_void_p, [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p]),
     "bpf_object__load": (ctypes.c_int, [ctypes.c_void_p]),
     "bpf_object__close": (None, [ctypes.c_void_p]),
     "bpf_object__find_map_by_name": (ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_char_p]),
@@ -82,20 +82,32 @@ _libc = ctypes.CDLL(None)
 _print = _PRINT(_keep)
 
 
+class Image(NamedTuple):
+    """The bytes of an ELF object, read once: the file may be another version's by the time it is needed again."""
+
+    path: Path
+    data: bytes
+
+    @classmethod
+    def read(cls, path: Path) -> Image:
+        """The object at `path`; MissingToolError when there is none."""
+        if not path.is_file():
+            raise MissingToolError(f"the compiled eBPF programs are missing at {path}; build them with: make bpf")
+        return cls(path, path.read_bytes())
+
+
 class BpfObject:
     """An ELF object: opened, told which maps to share and how large they are, loaded.
 
     `with` closes it; descriptors handed out are the caller's own and stay open.
     """
 
-    def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise MissingToolError(f"the compiled eBPF programs are missing at {path}; build them with: make bpf")
-        self._path = path
+    def __init__(self, image: Image) -> None:
+        self._path = image.path
         self._library = library()
         with _lock:
             _said.clear()
-            self._object = self._library.bpf_object__open_file(os.fsencode(path), None)
+            self._object = self._library.bpf_object__open_mem(image.data, len(image.data), None)
             if not self._object:
                 raise self._refused("open", ctypes.get_errno())
 

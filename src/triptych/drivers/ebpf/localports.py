@@ -9,9 +9,10 @@ from pathlib import Path
 from triptych.core.local import LocalPort
 from triptych.core.tables import Rows
 from triptych.drivers.ebpf import layout
-from triptych.drivers.ebpf.attach import Attacher, Program
+from triptych.drivers.ebpf.attach import Attacher
 from triptych.drivers.ebpf.facts import Facts
 from triptych.drivers.ebpf.layout import PortKind
+from triptych.drivers.ebpf.loading import Programs
 from triptych.drivers.ebpf.maps import FACTS, Maps
 from triptych.drivers.ebpf.ports import ORDER, entries, ifindex_key, kind_of
 from triptych.drivers.ebpf.refusals import named
@@ -21,6 +22,8 @@ from triptych.kernel import bpffs, uapi
 from triptych.kernel.maps import BpfMap
 from triptych.kernel.netdev import Link, Netdev
 
+PORT_PROGRAM = "from_port"
+"""What runs on the interface of a port."""
 _NO_LIMIT = bytes(layout.LIMIT.itemsize)
 
 
@@ -39,7 +42,7 @@ class _Attached:
 
 
 class LocalPorts:
-    """Attach, detach and audit. `program` is the one that ports run; `own`: what the host needs interfaces for."""
+    """Attach, detach and audit. Ports run one of `programs`; `own`: what the host needs interfaces for."""
 
     def __init__(
         self,
@@ -47,7 +50,7 @@ class LocalPorts:
         netdev: Netdev,
         attacher: Attacher,
         replication: Replication,
-        program: Program,
+        programs: Programs,
         own: Mapping[int, str],
     ) -> None:
         self._maps = maps
@@ -55,7 +58,7 @@ class LocalPorts:
         self._netdev = netdev
         self._attacher = attacher
         self._replication = replication
-        self._program = program
+        self._programs = programs
         self._own = own
         self._held: dict[str, _Attached] = {}
 
@@ -78,7 +81,7 @@ class LocalPorts:
         self._audit()
         self._replication.rebuild((held.vni, held.ifindex) for held in self._held.values())
         for held in self._held.values():
-            self._attacher.attach(held.ifindex, self._program)
+            self._attacher.attach(held.ifindex, self._programs[PORT_PROGRAM])
 
     def _hold(self, found: _Attached) -> None:
         """Take over a port; of its two interfaces, when a process died as it moved, the one it is delivered to."""
@@ -117,7 +120,7 @@ class LocalPorts:
         try:
             self._write(new)
             with named(what):
-                self._attacher.attach(new.ifindex, self._program)
+                self._attacher.attach(new.ifindex, self._programs[PORT_PROGRAM])
         except DataPlaneError:
             self._remove(new, old.entries() if old is not None else {})
             if not same:

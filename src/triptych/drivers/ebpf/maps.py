@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from triptych.core.sizes import Sizes
+from triptych.core.sizes import Growth, Sizes
 from triptych.core.tables import LAYOUT_VERSION
 from triptych.drivers.ebpf import layout
 from triptych.drivers.ebpf.libbpf import BpfObject
@@ -67,7 +67,7 @@ def _mismatch(directory: Path, found: str) -> LayoutError:
     )
 
 
-def adopt(found: BpfObject, directory: Path, sizes: Sizes) -> dict[str, BpfMap]:
+def adopt(found: BpfObject, directory: Path, sizes: Sizes, growth: Growth) -> dict[str, BpfMap]:
     """Let the object share every pinned map that fits; returns the maps to be replaced by larger or smaller ones.
 
     To be called before the object is loaded. LayoutError names a map of another shape.
@@ -76,7 +76,7 @@ def adopt(found: BpfObject, directory: Path, sizes: Sizes) -> dict[str, BpfMap]:
     with ExitStack() as undo:
         for name in SHARED:
             declared = found.declared(name)
-            size = sizes.of(name) or declared.max_entries
+            size = sizes.of(name) or growth.beginning(name) or declared.max_entries
             fd = bpffs.get_or_none(directory / name)
             if fd is None:
                 found.resize(name, size)
@@ -88,7 +88,7 @@ def adopt(found: BpfObject, directory: Path, sizes: Sizes) -> dict[str, BpfMap]:
                     f"map {name} with keys of {pinned.info.key_size} and values of {pinned.info.value_size} bytes "
                     f"(type {pinned.info.type}, flags {pinned.info.flags})",
                 )
-            # Counters of a newer version: the ones that these programs do not know are left alone.
+            # A table that has grown. Or counters of a newer version: those unknown to these programs are left alone.
             is_roomier = sizes.of(name) is None and pinned.info.max_entries > size
             if pinned.info.max_entries == size or is_roomier:
                 found.share(name, pinned.fd)

@@ -16,7 +16,7 @@ from triptych.core.verdicts import Event, Reason
 from triptych.drivers.base import DropCount
 from triptych.drivers.ebpf import layout
 from triptych.drivers.ebpf.facts import Facts
-from triptych.drivers.ebpf.maps import FACTS, Maps, open_pinned
+from triptych.drivers.ebpf.maps import FACTS, open_pinned
 from triptych.drivers.ebpf.ports import ifindex_key
 from triptych.drivers.ebpf.trace import PROGRAMS, Entry, Tester, TestRun
 from triptych.errors import DataPlaneError
@@ -33,7 +33,7 @@ class PinnedPlane:
     def __init__(self, pin_dir: Path, netns: str | None = None) -> None:
         self._pin_dir = pin_dir
         self._netns = netns
-        self.maps: Maps = open_pinned(pin_dir / MAPS)
+        self.maps = open_pinned(pin_dir / MAPS)
         self._tester: Tester | None = None
         self._places: dict[str | Entry, int] = {}
 

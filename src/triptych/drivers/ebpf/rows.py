@@ -7,14 +7,28 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from triptych.core.tables import Rows, Table
 from triptych.drivers.base import Refusal
+from triptych.drivers.ebpf.maps import Maps
 from triptych.errors import DataPlaneError
 from triptych.kernel.maps import CHUNK, FULL, BpfMap
 
 _PATIENCE = 1024
 """Rows refused one by one before the rest of a batch is given up: no endless trying of a hopeless batch."""
+
+
+class MoreRoom(Protocol):
+    """Whoever may put a larger map in place of one that is full."""
+
+    def make(self) -> None:
+        """Do so where it can be done."""
+        ...
+
+    def refusal(self, name: str) -> str:
+        """Why a row that a map has no room for is refused, and what helps."""
+        ...
 
 
 @dataclass(slots=True)
@@ -26,17 +40,23 @@ class Outcome:
     refusals: list[Refusal] = field(default_factory=list)
 
 
-def put(table: Table, target: BpfMap, rows: Mapping[bytes, bytes]) -> Outcome:
-    """Write rows. When the map is full, those that are already in it are still brought up to date."""
+def put(table: Table, maps: Maps, rows: Mapping[bytes, bytes], more: MoreRoom) -> Outcome:
+    """Write rows. When the map is full and gets no more room, those already in it are still brought up to date."""
     outcome = Outcome()
     reasons: Counter[str] = Counter()
+    target = maps[table.name]
     left = _write(target, rows, outcome, reasons, stop_when_full=True)
     if left:
-        held = _keys(target)
+        more.make()
+        if maps[table.name] is not target:
+            target = maps[table.name]
+            left = _write(target, left, outcome, reasons, stop_when_full=True)
+    if left:
+        held = keys_of(target)
         known = {key: value for key, value in left.items() if key in held}
         unknown = left.keys() - known.keys()
         outcome.refused |= unknown
-        reasons[_full(table, target)] += len(unknown)
+        reasons[more.refusal(table.name)] += len(unknown)
         _write(target, known, outcome, reasons, stop_when_full=False)
     outcome.refusals = [Refusal(table.name, "put", count, text) for text, count in reasons.items() if count]
     return outcome
@@ -90,12 +110,8 @@ def _write(
     return {}
 
 
-def _full(table: Table, target: BpfMap) -> str:
-    size = target.info.max_entries
-    return f"table {table.name} is full with its {size} rows; raise sizes.{table.name} (now {size}) and open again"
-
-
-def _keys(target: BpfMap) -> set[bytes]:
+def keys_of(target: BpfMap) -> set[bytes]:
+    """The keys that are in a map now."""
     size = target.info.key_size
     return {part.keys[at * size : (at + 1) * size] for part in target.batches() for at in range(part.count)}
 

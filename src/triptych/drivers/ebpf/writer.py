@@ -12,6 +12,7 @@ from triptych.drivers.ebpf.floods import FloodIndex, flood_rows
 from triptych.drivers.ebpf.layout import FLOOD_PORTS
 from triptych.drivers.ebpf.maps import Maps
 from triptych.drivers.ebpf.refusals import named
+from triptych.drivers.ebpf.room import Room
 from triptych.errors import DataPlaneError
 
 
@@ -72,22 +73,25 @@ class Replication:
 class Writer:
     """Applies deltas."""
 
-    def __init__(self, maps: Maps, replication: Replication) -> None:
+    def __init__(self, maps: Maps, replication: Replication, room: Room) -> None:
         self._maps = maps
         self._replication = replication
+        self._room = room
 
     def apply(self, delta: Delta) -> Applied:
         """Write and remove rows; what is refused never stops the rest."""
+        more = _MoreRoom(self._maps, self._room, delta)
         with named("cannot change the tables"):
-            return merge([self._step(step) for step in delta.steps()])
+            self._room.settle()
+            return merge([self._step(step, more) for step in delta.steps()])
 
-    def _step(self, step: Step) -> Applied:
+    def _step(self, step: Step, more: rows.MoreRoom) -> Applied:
         if step.table is LOCATIONS:
-            return self._locations(step)
-        outcome = self._write(step, step.rows)
+            return self._locations(step, more)
+        outcome = self._write(step, step.rows, more)
         return Applied(*_done(step.op, outcome), tuple(outcome.refusals))
 
-    def _locations(self, step: Step) -> Applied:
+    def _locations(self, step: Step, more: rows.MoreRoom) -> Applied:
         """As any table; what a broadcast reaches follows from its FLOOD rows."""
         wanted, flooding = step.rows, Rows()
         refusals: list[Refusal] = []
@@ -96,15 +100,35 @@ class Writer:
             for text, part in self._replication.refusals(flooding).items():
                 refusals.append(Refusal(LOCATIONS.name, "put", len(part), text))
                 wanted = {key: value for key, value in wanted.items() if key not in part}
-        outcome = self._write(step, wanted)
+        outcome = self._write(step, wanted, more)
         left = outcome.refused
         kept = {key: value for key, value in flooding.items() if key in wanted and key not in left}
         self._replication.follow(kept, wanted.keys() - left if left else wanted)
         return Applied(*_done(step.op, outcome), (*refusals, *outcome.refusals))
 
-    def _write(self, step: Step, wanted: Mapping[bytes, bytes]) -> rows.Outcome:
-        change = rows.put if step.op is Op.PUT else rows.delete
-        return change(step.table, self._maps[step.table.name], wanted)
+    def _write(self, step: Step, wanted: Mapping[bytes, bytes], more: rows.MoreRoom) -> rows.Outcome:
+        if step.op is Op.PUT:
+            return rows.put(step.table, self._maps, wanted, more)
+        return rows.delete(step.table, self._maps[step.table.name], wanted)
+
+
+class _MoreRoom:
+    """For one delta: the first table that is full asks for all, so that the programs are exchanged once."""
+
+    def __init__(self, maps: Maps, room: Room, delta: Delta) -> None:
+        self._maps = maps
+        self._room = room
+        self._delta = delta
+
+    def make(self) -> None:
+        """See rows.MoreRoom."""
+        self._room.make(
+            {name: len(rows.keys_of(self._maps[name]) | puts.keys()) for name, puts in self._delta.puts.items()}
+        )
+
+    def refusal(self, name: str) -> str:
+        """See rows.MoreRoom."""
+        return self._room.refusal(name)
 
 
 def _done(op: Op, outcome: rows.Outcome) -> tuple[int, int]:

@@ -58,6 +58,11 @@ class FakeDriver:
         """See Driver."""
         return (Capability("data plane", "fake", "for tests"),)
 
+    def room(self) -> Mapping[str, int]:
+        """See Driver."""
+        self._enter("room")
+        return dict(self.kernel.capacity)
+
     def load(self) -> TableSet:
         """See Driver."""
         self._enter("load")

@@ -11,7 +11,7 @@ import msgspec
 from triptych.core.addresses import IP
 from triptych.core.forward import Host, Outcome, encapsulate, from_port, from_underlay
 from triptych.core.local import HostConfig, LocalPort, overlay_mtu
-from triptych.core.tables import LOCATIONS, Delta, Location, LocationKind, Op, Step, Table, TableSet, view
+from triptych.core.tables import LOCATIONS, TABLES, Delta, Location, LocationKind, Op, Step, Table, TableSet, view
 from triptych.core.verdicts import Event, Reason
 from triptych.drivers.base import Applied, Capability, DropCount, Refusal
 from triptych.drivers.sim.kernel import SimKernel, TokenBucket
@@ -75,6 +75,10 @@ class SimDriver:
             Capability("forwarder", "reference", "runs in this process: no privilege and no kernel feature needed"),
             Capability("overlay_mtu", str(self.config.overlay_mtu), "largest inner IP packet in bytes"),
         )
+
+    def room(self) -> Mapping[str, int]:
+        """The capacity, by table."""
+        return {table.name: self._capacity[table.name] for table in TABLES if table.name in self._capacity}
 
     def load(self) -> TableSet:
         """A copy of the rows that the forwarder works from."""
