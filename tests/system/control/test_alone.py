@@ -14,7 +14,7 @@ import pytest
 
 from tests.system.control.test_migration import KEY, carry
 from tests.system.control.test_migration import VM as MOVING
-from tests.system.control.watch import Pinging, agent, is_connected, kill, port, send, until
+from tests.system.control.watch import SECONDS, Pinging, agent, is_connected, kill, port, send, states, until
 from tests.system.lab.traffic import reaches
 from triptych.client.local import Done
 from triptych.client.rest import api
@@ -50,7 +50,7 @@ def test_a_controller_that_dies_in_the_middle_of_an_attach(fleet_lab: Lab) -> No
     asking.start()
     until(lambda: unread(fleet_lab) > before, "the controller is asked")
     kill(fleet_lab, controller=True)
-    asking.join(timeout=30)
+    asking.join(timeout=SECONDS)
     assert [(done.phase, done.note) for done in answers] == [
         ("live", "no controller answers; granted by what it said last")
     ]
@@ -79,7 +79,7 @@ def test_a_host_begins_from_a_disk_that_cannot_be_written(fleet_lab: Lab) -> Non
         until(lambda: agent(fleet_lab, "h1"), "it answers")
         until(lambda: (found := port(fleet_lab, "h1", "acme/web-1")) and found.phase == "live", "its port is live")
         reaches(fleet_lab, "acme/web-1", "10.0.2.12")
-        assert "Read-only file system" in daemon.log.read_bytes()[began:].decode()
+        until(lambda: b"Read-only file system" in daemon.log.read_bytes()[began:], "it says what it cannot save")
         kill(fleet_lab, "h1")
 
 
@@ -131,4 +131,5 @@ def test_a_vm_that_came_back_while_its_host_heard_nobody(fleet_lab: Lab) -> None
             assert local.attach(MOVING, link).note == "no controller answers; granted by what it said last"
     until(lambda: send(fleet_lab, api.get(KEY)).item["host"] == "h2", "the port is claimed")
     until(lambda: (found := port(fleet_lab, "h2", MOVING)) and found.phase == "live", "it is live")
+    until(lambda: [state.lag for state in states(fleet_lab).values()] == [0, 0, 0], "every host has heard")
     reaches(fleet_lab, "acme/web-1", "10.0.1.13")

@@ -27,6 +27,13 @@ def mistaken(lab: Lab) -> Iterator[None]:
             (folder / name).write_bytes(content)
 
 
+def mistakes(lab: Lab) -> list[str]:
+    """What the agent of h1 holds against its files."""
+    status = agent(lab, "h1")
+    assert status is not None
+    return [error.partition(" is ")[2].partition(",")[0] for error in status.errors]
+
+
 def test_another_hosts_certificate_changes_nothing(fleet_lab: Lab, tmp_path: Path) -> None:
     """Told to read its files again, or after a new connection, the agent goes on with its own and names the mistake."""
     log = fleet_lab.fleet.agent("h1").log
@@ -39,11 +46,7 @@ def test_another_hosts_certificate_changes_nothing(fleet_lab: Lab, tmp_path: Pat
         kill(fleet_lab, controller=True)
         fleet_lab.fleet.start_controller()
         until(lambda: all(is_connected(fleet_lab, host) for host in fleet_lab.hosts), "all are connected")
-        status = agent(fleet_lab, "h1")
-        assert status is not None
-        assert [error.partition(" is ")[2].partition(",")[0] for error in status.errors] == [
-            "the certificate of host h2"
-        ]
+        until(lambda: mistakes(fleet_lab) == ["the certificate of host h2"], "its own status")
         until(lambda: any("host h2" in problem for problem in states(fleet_lab)["h1"].problems), "the fleet's status")
         ping.goes_on()
     assert ping.outcome == (True, [], [])

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.system.control.several import Controllers, begin, two_controllers
-from tests.system.control.watch import Pinging, is_connected, until
+from tests.system.control.watch import SECONDS, Pinging, is_connected, until
 from tests.system.lab.world import network
 from triptych.client.rest import Client, Retry, Server, api
 from triptych.core.model import Key, Kind
@@ -55,7 +55,7 @@ def served(server: Server) -> list[bool]:
 
 def readiness(server: Server) -> tuple[int, str]:
     """What a balancer is told."""
-    answer = httpx.get(f"{server.url}/readyz")
+    answer = httpx.get(f"{server.url}/readyz", timeout=SECONDS)
     return answer.status_code, answer.text
 
 
