@@ -209,11 +209,11 @@ class SyncClient:
         except grpc.aio.AioRpcError as error:
             if error.code() in _REFUSALS:
                 raise ClaimRefusedError(error.details() or error.code().name) from None
+            if error.code() in _LATER:
+                raise InputError(error.details() or error.code().name) from None
             raise ControllerUnavailableError(f"the controller did not answer: {_reason(error)}") from None
 
 
-            if error.code() in _LATER:
-                raise InputError(error.details() or error.code().name) from None
 async def _answer(call: grpc.aio.UnaryUnaryCall[bytes, bytes]) -> bytes:
     try:
         return await call
