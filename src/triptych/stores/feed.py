@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
+from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple, Protocol
 
@@ -82,31 +83,40 @@ class Feed:
         """What `Store.watch` promises."""
         seen = after
         ahead = seen > self.position and seen > await history.revision()
+        # Emptied as it is read: a watch that waits for news must not keep what it told last.
+        told: deque[Batch] = deque()
         while True:
             if self._closed:
                 raise StoreClosedError("the store is closed; open it again")
             if seen < self.floor or ahead:
-                replay = None if ahead else await history.replay(prefix, seen)
+                seen = await self._past(history, prefix, None if ahead else seen, told)
                 ahead = False
-                if replay is None:
-                    snapshot = await history.snapshot(prefix)
-                    seen = snapshot.revision
-                    yield snapshot
-                    continue
-                for batch in replay.batches:
-                    yield batch
-                if replay.upto >= self.position and not (replay.batches and replay.batches[-1].revision == replay.upto):
-                    yield Progress(replay.upto)
-                seen = replay.upto
             elif seen < self.position:
-                batch = self._batches[seen - self.floor]
-                seen = batch.revision
-                if events := _under(prefix, batch.events):
-                    yield Events(seen, events)
-                elif seen == self.position:
-                    yield Progress(seen)
+                seen = self._recent(prefix, seen, told)
             else:
                 await self._changed.wait()
+            while told:
+                yield told.popleft()
+
+    async def _past(self, history: History, prefix: bytes, after: int | None, told: deque[Batch]) -> int:
+        """Tell what the store has kept, or everything where it kept too little; up to which revision that is."""
+        replay = None if after is None else await history.replay(prefix, after)
+        if replay is None:
+            told.append(await history.snapshot(prefix))
+            return told[-1].revision
+        told.extend(replay.batches)
+        if replay.upto >= self.position and not (replay.batches and replay.batches[-1].revision == replay.upto):
+            told.append(Progress(replay.upto))
+        return replay.upto
+
+    def _recent(self, prefix: bytes, seen: int, told: deque[Batch]) -> int:
+        """Tell the next revision; which it is."""
+        batch = self._batches[seen - self.floor]
+        if events := _under(prefix, batch.events):
+            told.append(Events(batch.revision, events))
+        elif batch.revision == self.position:
+            told.append(Progress(batch.revision))
+        return batch.revision
 
     def _wake(self) -> None:
         self._changed.set()

@@ -193,6 +193,24 @@ async def test_large_requests_count_as_many(monkeypatch: pytest.MonkeyPatch) -> 
         assert len({sender for sender, _ in charged}) == 1
 
 
+async def test_what_a_watch_is_told_of_the_past_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watch that begins in the past, or in another history, costs what it is told of that; news costs nothing."""
+    charged: list[float] = []
+    async with MemoryStore() as store, served(store) as api:
+        await api.town()
+        monkeypatch.setattr(RateLimit, "charge", lambda *given: charged.append(given[-1]))
+        for after in ("0", "another-1"):
+            async with api.client.stream("GET", "/v1/watch", params={"after": after}) as stream:
+                told = events(stream)
+                while (event := (await anext(told))[1])["kind"] != "ports":
+                    pass
+                await api.ask("PUT", "/v1/tenants/new" + after[0], 201, json={})
+                while event["name"] != "new" + after[0]:
+                    event = (await anext(told))[1]
+        objects = len(api.controller.mirror.revisions)
+        assert [cost for cost in charged if cost] == [(objects - 2) / 100, (objects - 1) / 100]
+
+
 async def test_status_shows_what_agents_report() -> None:
     """Drift, drops and problems of a host stand in its status."""
     async with MemoryStore() as store, served(store) as api:

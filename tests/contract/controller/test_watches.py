@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from typing import cast
@@ -10,10 +12,11 @@ from typing import cast
 import httpx
 import pytest
 
-from tests.contract.controller.served import bearer, served
+from tests.contract.controller.served import bearer, events, served
 from triptych.controller.rest import watch
 from triptych.controller.service.access import Role
 from triptych.errors import StoreUnavailableError
+from triptych.stores.base import Batch, Events
 from triptych.stores.memory import MemoryStore
 
 
@@ -40,6 +43,47 @@ async def test_one_token_cannot_have_all_watches(monkeypatch: pytest.MonkeyPatch
             assert await begin(open_ones, {}) == 200
         while await begin(open_ones, viewer) == 429:
             pass
+
+
+class Told(Events, frozen=True, weakref=True):
+    """Changes of which one can tell whether somebody still has them."""
+
+
+class ToldStore(MemoryStore):
+    """A store that tells watches from revision 0 on of changes alone, and knows which of them are still in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = weakref.WeakSet[Told]()
+        self.batches = 0
+
+    async def watch(self, prefix: bytes, after_revision: int) -> AsyncGenerator[Batch, None]:
+        """See `Store.watch`."""
+        batches = super().watch(prefix, after_revision)
+        while True:
+            yield await (anext(batches) if after_revision else self._changes(batches))
+
+    async def _changes(self, batches: AsyncGenerator[Batch, None]) -> Batch:
+        while not isinstance(batch := await anext(batches), Events):
+            pass
+        self.batches += 1
+        made = Told(batch.revision, batch.events)
+        self.held.add(made)
+        return made
+
+
+async def test_a_watch_without_news_holds_nothing() -> None:
+    """Once a reader has everything there is, what it was told is in memory no more, however long it stays."""
+    async with ToldStore() as store, served(store) as running:
+        await running.town()
+        async with running.client.stream("GET", "/v1/watch", params={"after": 0}) as answer, asyncio.timeout(20):
+            stream = events(answer)
+            while (await anext(stream))[1]["kind"] != "ports":
+                pass
+            assert store.batches == 1
+            while store.held:
+                await asyncio.sleep(0)
+                gc.collect()
 
 
 class HeldStore(MemoryStore):

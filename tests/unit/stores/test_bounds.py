@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -11,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract.stores.test_watch import applied, take
-from triptych.stores.base import Event, Events, Put, Snapshot, Store, Txn, list_all
-from triptych.stores.feed import Feed
+from triptych.stores.base import Batch, Entry, Event, Events, Put, Snapshot, Store, Txn, list_all
+from triptych.stores.feed import Feed, Replay
 from triptych.stores.memory import MemoryStore
 from triptych.stores.sqlite import SqliteStore
 from triptych.stores.sqlite.ledger import Ledger
@@ -119,3 +121,53 @@ async def test_group_commit(tmp_path: Path) -> None:
     connection.close()
     assert commits == [0, 100]
     assert published == list(range(1, 101))
+
+
+class WatchedEvents(Events, frozen=True, weakref=True):
+    """Changes of which one can tell whether somebody still has them."""
+
+
+class WatchedSnapshot(Snapshot, frozen=True, weakref=True):
+    """The same of a snapshot."""
+
+
+class Past:
+    """A history of one entry at revision 2, as changes or as a snapshot; `told` are those that somebody has."""
+
+    def __init__(self, form: str) -> None:
+        self._form = form
+        self.told = weakref.WeakSet[Batch]()
+
+    async def replay(self, prefix: bytes, after: int) -> Replay | None:
+        """See feed.History."""
+        if self._form == "snapshot":
+            return None
+        entry = Entry(prefix, b"1", 2, after + 2, 1)
+        batch = WatchedEvents(2, (Event(prefix, entry),))
+        self.told.add(batch)
+        return Replay((batch,), 2)
+
+    async def snapshot(self, prefix: bytes) -> Snapshot:
+        """See feed.History."""
+        batch = WatchedSnapshot(2, (Entry(prefix, b"1", 2, 2, 1),))
+        self.told.add(batch)
+        return batch
+
+    async def revision(self) -> int:
+        """See feed.History."""
+        return 2
+
+
+@pytest.mark.parametrize("form", ["changes", "snapshot"])
+async def test_a_watch_that_waits_keeps_nothing_of_what_it_told(form: str) -> None:
+    """What a watch was told last, which may be everything, is in memory only until it asks for more."""
+    past, feed = Past(form), Feed(2, 1000)
+    async with aclosing(feed.follow(past, b"a", 0)) as batches:
+        assert (await anext(batches)).revision == 2
+        waiting = asyncio.create_task(anext(batches))
+        await asyncio.sleep(0)
+        gc.collect()
+        held = len(past.told)
+        waiting.cancel()
+        assert [type(end) for end in await asyncio.gather(waiting, return_exceptions=True)] == [asyncio.CancelledError]
+        assert not held

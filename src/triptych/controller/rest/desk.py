@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 from litestar.connection import ASGIConnection, Request
 from litestar.datastructures import State
@@ -53,6 +54,8 @@ class Desk:
         self.stopping = asyncio.Event()
         self.watches: Counter[str] = Counter()
         """How many are open, by the id of their token."""
+        # A turn is forgotten with the last watch of its token.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._limit = RateLimit(rate, burst, now)
         self._strangers = RateLimit(rate, burst, now)
 
@@ -67,6 +70,10 @@ class Desk:
         if not self.watches[token]:
             del self.watches[token]
         self.metrics.watches.set(self.watches.total())
+
+    def turn(self, token: str) -> asyncio.Lock:
+        """To be held by the one of a token's watches that is told much."""
+        return self._turns.setdefault(token, asyncio.Lock())
 
     def charge(self, caller: Caller, requests: float) -> None:
         """What somebody asks for is as much work as so many requests: it is answered, and the next ones wait."""

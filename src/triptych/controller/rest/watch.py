@@ -19,14 +19,16 @@ from litestar.response import Stream
 
 from triptych.client.rest.messages import Event
 from triptych.controller.limits import TooManyRequestsError
-from triptych.controller.rest.desk import AtDesk, By, Desk
+from triptych.controller.rest.batches import Batches, size_of
+from triptych.controller.rest.desk import SHOWN, AtDesk, By, Desk
 from triptych.controller.rest.operations import Reads
 from triptych.controller.rest.places import PATTERN, Place, read_place
 from triptych.controller.service.access import Actor, may_read, owner_of
+from triptych.controller.service.service import Caller
 from triptych.controller.slices import in_slices
 from triptych.core.model import Key, Kind
 from triptych.core.model.codec import decode_object
-from triptych.core.model.keys import OBJECTS, parse_object_key
+from triptych.core.model.keys import parse_object_key
 from triptych.core.model.render import fields_of
 from triptych.errors import InputError
 from triptych.stores.base import Batch, Entry, Progress, Snapshot
@@ -71,7 +73,7 @@ async def watch(
         raise InputError(f"last-event-id {str(last)[:80]!r}: is no place; send the id of the last event")
     wanted = Wanted(caller.actor, kind, tenant)
     return Stream(
-        _stream(desk, start, history, wanted, caller.token),
+        _stream(desk, start, history, wanted, caller),
         media_type="text/event-stream",
         headers={"cache-control": "no-store"},
     )
@@ -98,12 +100,14 @@ class Wanted(msgspec.Struct, frozen=True):
         return (self.tenant is None or owner_of(key) == self.tenant) and may_read(self.actor, key)
 
 
-async def _stream(desk: Desk, start: Place, history: str, wanted: Wanted, token: str) -> AsyncGenerator[bytes, None]:
+async def _stream(
+    desk: Desk, start: Place, history: str, wanted: Wanted, caller: Caller
+) -> AsyncGenerator[bytes, None]:
     """Everything from there on, until the controller stops or the token counts no longer."""
-    service = desk.service
-    known = start.within(history)
+    service, token = desk.service, caller.token
+    known, present = start.within(history), service.mirror.revision
     # Who comes from another history is told all that there is in this one.
-    batches = service.store.watch(OBJECTS, start.revision if known else _AHEAD)
+    batches = Batches(service.store, start.revision if known else _AHEAD, desk.turn(token))
     ends = {
         asyncio.create_task(desk.stopping.wait()),
         asyncio.create_task(desk.tokens.ended(token, service.now)),
@@ -119,7 +123,7 @@ async def _stream(desk: Desk, start: Place, history: str, wanted: Wanted, token:
         yield f"retry: {_RETRY_MILLISECONDS}\n{begun}\n".encode()
         while True:
             if following is None:
-                following = asyncio.create_task(anext(batches))
+                following = asyncio.create_task(batches.next())
             await asyncio.wait({following, *ends}, timeout=_IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if over():
                 return
@@ -127,10 +131,15 @@ async def _stream(desk: Desk, start: Place, history: str, wanted: Wanted, token:
                 batch, following = following.result(), None
                 if isinstance(batch, Snapshot):
                     history = await service.store.identity()
+                if isinstance(batch, Snapshot) or batch.revision <= present:
+                    # What happens from now on nobody asked for; what was before is an answer like others.
+                    desk.charge(caller, size_of(batch) / SHOWN)
                 async for part in encoded(batch, history, wanted):
                     yield part
                     if over():
                         return
+                # It may be long until the next one.
+                del batch
             else:
                 yield b": still here\n\n"
     finally:
