@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
 import msgspec
@@ -74,6 +74,7 @@ class Agent:
         self._server = LocalServer(config.socket, self.answer)
         self._watch = LinkWatch(links, self._settle)
         self._ports: dict[str, PortStatus] = {}
+        self._room: Mapping[str, int] = {}
         self._heard = asyncio.Event()
         self._stack = AsyncExitStack()
 
@@ -87,6 +88,8 @@ class Agent:
             rows = sum(len(image.rows) for image in beginning.images)
             source = "disk" if beginning.from_disk or beginning.compare else "data plane"
             self._log.info("began", host=self._config.host, rows=rows, scopes=len(beginning.images), source=source)
+            self._room = await self._reconciler.room()
+            self._log.info("room", **self._room)
             await self._settle()
             await self._server.start()
             stack.push_async_callback(self._server.close)
@@ -135,6 +138,7 @@ class Agent:
     async def program(self, batch: Batch) -> Programmed:
         """See contract.Programmer."""
         programmed = await self._reconciler.program(batch)
+        await self._tell_growth()
         if batch.complete:
             self._heard.set()
         return programmed
@@ -183,12 +187,14 @@ class Agent:
             drifted=[f"{item.fault.value}: {item.row}" for item in totals.samples],
             errors=list(status.errors),
             drops=[PortDrops(item.port, item.reason.name.lower(), item.packets) for item in drops if item.packets],
+            room=dict(status.room),
         )
 
     async def _audits(self) -> None:
         while True:
             await self._clock.sleep_until(self._clock.now() + self._config.audit_seconds)
             await self._reconciler.audit()
+            await self._tell_growth()
             if self._southbound.connected:
                 self._heard.set()
 
@@ -209,6 +215,12 @@ class Agent:
             )
         for refusal in audit.refused:
             self._log.error("rows refused", table=refusal.table, rows=refusal.rows, message=refusal.message)
+
+    async def _tell_growth(self) -> None:
+        before, self._room = self._room, await self._reconciler.room()
+        for table, rows in self._room.items():
+            if rows != before.get(table):
+                self._log.info("table grown", table=table, room=rows, before=before.get(table))
 
     async def _settle(self) -> None:
         """Look at the interfaces again, and tell which ports fare differently."""

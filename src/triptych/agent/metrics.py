@@ -49,6 +49,8 @@ class AgentCollector:
             "triptych_agent_errors", "Things that fail now; `triptych agent-status` names them.", len(status.errors)
         )
         yield _family(GaugeMetricFamily, "triptych_agent_rows", "Rows held.", ("table",), _one(status.rows))
+        text = "Rows that there is room for; a table may grow."
+        yield _family(GaugeMetricFamily, "triptych_agent_room_rows", text, ("table",), _one(status.room))
         refused: Labelled = {(item.table, item.op): float(item.rows) for item in status.applied.refused}
         text = "Rows that the data plane does not take."
         yield _family(GaugeMetricFamily, "triptych_agent_refused_rows", text, ("table", "op"), refused)

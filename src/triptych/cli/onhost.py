@@ -54,6 +54,7 @@ def _show(found: StatusReply) -> None:
         "controller": "heard" if found.connected else "not heard",
         "revision": found.revision,
         "rows": ", ".join(f"{number} {table}" for table, number in found.rows.items()),
+        "room": ", ".join(f"{number} {table}" for table, number in found.room.items()) or "no bounds",
         "ports": ", ".join(f"{number} {phase}" for phase, number in sorted(found.ports.items())),
         "hosts": f"{found.vteps} that frames are accepted from",
         "audits": f"{found.audits}, which put {counted(found.drift, 'row')} right",

@@ -81,6 +81,11 @@ class AgentHost(World):
         """Let the next agent notice only what it is told of: no audit comes in the time of a test."""
         self._config.write_text(self._config.read_text().replace("audit_seconds = 1\n", "audit_seconds = 3600\n"))
 
+    def begin_small(self, room: int) -> None:
+        """Let every table of the next agent have room for so many rows at first."""
+        with self._config.open("a") as file:
+            file.write(f"[growth]\nbegin = {room}\n")
+
     def end(self, number: signal.Signals) -> int:
         """Send the agent a signal that ends it; its exit code."""
         assert self._process is not None

@@ -99,6 +99,7 @@ def test_metrics_say_what_the_status_says(world: HostWorld) -> None:
     """A scrape gives the state of the agent as numbers, with every fault of an audit by its kind."""
 
     async def story() -> None:
+        world.kernel.capacity["neighbors"] = 70
         async with world.agent() as agent:
             await world.ask(lambda client: client.attach("acme/web-1", "tap1"))
             registry = CollectorRegistry()
@@ -107,6 +108,7 @@ def test_metrics_say_what_the_status_says(world: HostWorld) -> None:
             lines = (await asyncio.to_thread(generate_latest, registry)).decode().splitlines()
         values = {line.split(" ")[0]: float(line.split(" ")[1]) for line in lines if not line.startswith("#")}
         rows = {f'triptych_agent_rows{{table="{name}"}}': float(count) for name, count in measured.status.rows.items()}
+        rows |= {'triptych_agent_room_rows{table="neighbors"}': 70.0}
         assert (
             values.items()
             >= {

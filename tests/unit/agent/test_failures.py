@@ -159,6 +159,25 @@ def test_a_row_that_did_not_fit_and_is_wanted_no_longer_is_not_refused(world: Ho
     run(story())
 
 
+def test_a_table_that_grows_is_told(world: HostWorld) -> None:
+    """Of each table whose room became another, the log has one line with both numbers."""
+
+    async def story() -> None:
+        world.kernel.capacity.update(locations=64, neighbors=64)
+        async with world.agent():
+            await world.controller.programmed(1)
+            world.kernel.capacity["locations"] = 128
+            await world.controller.programmed(world.controller.declare(LARGE))
+            await world.controller.programmed(world.controller.declare(SMALL))
+        told = [log for log in world.logs if log["event"] in {"room", "table grown"}]
+        assert told == [
+            {"event": "room", "locations": 64, "neighbors": 64},
+            {"event": "table grown", "table": "locations", "room": 128, "before": 64},
+        ]
+
+    run(story())
+
+
 def test_a_port_that_is_refused_says_why(world: HostWorld) -> None:
     """An attach that the data plane refuses is answered with its words, and works when asked again."""
 

@@ -46,6 +46,9 @@ def test_the_status_of_an_agent_is_shown(world: HostWorld) -> None:
             assert shown["controller"] == "heard"
             assert shown["ports"] == "2 live"
             assert shown["rows"] == "6 locations, 8 neighbors, 3 routes"
+            assert shown["room"] == "no bounds"
+            world.kernel.capacity.update(locations=70, vteps=9)
+            assert "\nroom        70 locations, 9 vteps\n" in (await asked(world, "agent-status")).stdout
             assert done.stdout.splitlines()[-1].split() == ["acme/web-1", "spoofed_ip", "3"]
             data = json.loads((await asked(world, "agent-status", "-o", "json")).stdout)
             assert data["drops"] == [{"port": "acme/web-1", "reason": "spoofed_ip", "packets": 3}]

@@ -38,7 +38,7 @@ Links = Callable[[], Mapping[str, int]]
 
 
 class PlaneStatus(msgspec.Struct, frozen=True):
-    """The data plane at one moment. `rows` are those held, by table."""
+    """The data plane at one moment. `rows` are those held, by table; `room` is how many there is room for."""
 
     revision: int
     complete: bool
@@ -48,6 +48,7 @@ class PlaneStatus(msgspec.Struct, frozen=True):
     applied: Applied
     vteps: int
     errors: tuple[str, ...]
+    room: Mapping[str, int] = {}
 
 
 class Plane:
@@ -197,9 +198,8 @@ class Plane:
 
     def status(self) -> PlaneStatus:
         """How things are."""
-        images = self.images()
+        images, room = self.images(), self.room()
         count = {table.name: sum(len(image.rows[table]) for image in images) for table in TABLES}
-        vteps = len(self._facts.vteps) if self._facts is not None else 0
         return PlaneStatus(
             self._revision,
             self._complete,
@@ -207,9 +207,16 @@ class Plane:
             len(images),
             (*self._status, *unattached(self._facts, self._attachments)),
             Applied(refused=self._rows.refused),
-            vteps,
+            len(self._facts.vteps) if self._facts is not None else 0,
             tuple(self._errors.values()),
+            room,
         )
+
+    def room(self) -> Mapping[str, int]:
+        """How many rows there is room for; nothing while the driver is not open, which the errors tell."""
+        with self._noted("room"):
+            return self._driver.room()
+        return {}
 
     def counters(self) -> tuple[Mapping[Event, int], tuple[DropCount, ...]]:
         """Events and drops since the data plane was created; none while they cannot be read, which the status says."""
@@ -267,10 +274,9 @@ class Plane:
 
     def _configure(self) -> None:
         """Open the data plane anew when the controller says another configuration; the former one stays if it fails."""
-        told = self._facts.config if self._facts is not None else None
-        if told is None:
+        if self._facts is None or self._facts.config is None:
             return
-        wanted = msgspec.structs.replace(told, name=self._config.name)
+        wanted = msgspec.structs.replace(self._facts.config, name=self._config.name)
         if wanted == self._config:
             return
         with self._noted("configuration"):

@@ -108,6 +108,10 @@ class Reconciler:
         """How things are."""
         return await self._worker.run(self._plane.status)
 
+    async def room(self) -> Mapping[str, int]:
+        """How many rows there is room for by table, as far as it is bounded."""
+        return await self._worker.run(self._plane.room)
+
     async def counters(self) -> tuple[Mapping[Event, int], tuple[DropCount, ...]]:
         """Events and drops."""
         return await self._worker.run(self._plane.counters)

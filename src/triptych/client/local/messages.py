@@ -87,9 +87,9 @@ class PortDrops(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StatusReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="reply", tag="status"):
-    """The answer to `status`. `revision` is the store's that is programmed; `rows` are by table.
+    """The answer to `status`. `revision` is the store's that is programmed; `rows` and `room` are by table.
 
-    `drifted` are rows of the last audit that found any wrong. `connected`: a controller is
+    `room` is how many rows there is room for now; a table that is not in it has no bound. `drifted` are rows of the last audit that found any wrong. `connected`: a controller is
     heard now; `complete`: one has said everything since the agent started.
     """
 
@@ -109,6 +109,7 @@ class StatusReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
     drifted: list[str]
     errors: list[str]
     drops: list[PortDrops] = []
+    room: dict[str, int] = {}
 
 
 class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
