@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import structlog
+if TYPE_CHECKING:
+    from structlog.typing import Processor
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("json", "text")
@@ -43,11 +44,14 @@ def checks(config: LogSettings) -> tuple[tuple[str, bool, str], ...]:
 
 def configure(level: str, form: str) -> None:
     """Set the logs of this process up: `json` lines, or `text` for people."""
+    # Late: the command line reads the settings of daemons without being one.
+    import structlog
+
     number = logging.getLevelNamesMapping()[level.upper()]
-    renderer: structlog.typing.Processor = (
+    renderer: Processor = (
         structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
     )
-    common: list[structlog.typing.Processor] = [
+    common: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

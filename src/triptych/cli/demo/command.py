@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from triptych.bench.signals import ended_by_signals
 from triptych.cli.check import summary
 from triptych.cli.demo.narrator import Narrator
 from triptych.cli.lab import DriverName
@@ -51,6 +50,8 @@ def demo(
         _show_tables(network, tell)
         _show_traces(network, tell)
     else:
+        from triptych.bench.signals import ended_by_signals
+
         with ended_by_signals():
             _play(network, tell)
     tell.close()
