@@ -56,7 +56,7 @@ def test_a_row_deleted_by_hand_comes_back(host: AgentHost) -> None:
         plane.maps[LOCATIONS.name].delete(key)
         until(lambda: plane.maps[LOCATIONS.name].lookup(key))
         assert plane.maps[LOCATIONS.name].lookup(key) == value
-    status = host.ask(lambda agent: agent.status())
+    status = until(lambda: now if (now := host.ask(lambda agent: agent.status())).drift else None)
     assert (status.drift, status.drifted) == (
         1,
         [f"missing: {Location.unpack(key, value or b'')}"],

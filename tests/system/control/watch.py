@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import subprocess
-import time
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Self, TypeVar
 
+from tests.system.pinglog import SECONDS, PingLog, until
 from triptych.client.local import LocalPortStatus, StatusReply
 from triptych.client.rest import Call, Client, api
 from triptych.client.rest.messages import HostState
 from triptych.errors import EnvironmentError_
 from triptych.lab import Lab
 
+__all__ = ["SECONDS", "Pinging", "agent", "is_connected", "kill", "port", "send", "states", "until"]
+
 T = TypeVar("T")
-SECONDS = 60.0
-"""How long anything may take that a test waits for, on a machine that is busy."""
-_LATE = 1_000
-"""How many answers one may come after those to younger requests."""
-
-_ANSWER = re.compile(r"icmp_seq=(\d+) ttl=")
-
-
-def until(call: Callable[[], T], what: str) -> T:
-    """The first true result of a call, asked for again and again."""
-    end = time.monotonic() + SECONDS
-    while not (result := call()):
-        assert time.monotonic() < end, f"never came true: {what}"
-        time.sleep(0.01)
-    return result
 
 
 def send(lab: Lab, call: Call[T]) -> T:
@@ -75,39 +59,13 @@ def kill(lab: Lab, *hosts: str, controller: bool = False) -> None:
     assert [daemon.pid() for daemon in daemons] == [None] * len(daemons)
 
 
-class Pinging:
+class Pinging(PingLog):
     """A VM pings an address every millisecond while the block runs; see the attributes afterwards."""
 
     def __init__(self, lab: Lab, vm: str, address: str, log: Path) -> None:
-        self._argv = ["ping", "-n", "-i", "0.001", address]
+        super().__init__(log)
         self._lab, self._vm, self._log = lab, vm, log
-        self.sent = 0
-        self.answered: Counter[int] = Counter()
-
-    @property
-    def lost(self) -> list[int]:
-        """The numbers of the echo requests that were not answered."""
-        return [number for number in range(1, self.sent + 1) if number not in self.answered]
-
-    @property
-    def outcome(self) -> tuple[bool, list[int], list[int]]:
-        """Whether any was sent, those that were not answered, and those that were answered more than once."""
-        return self.sent > 0, self.lost, [number for number, times in self.answered.items() if times > 1]
-
-    @property
-    def interruption(self) -> tuple[bool, int, list[int]]:
-        """As `outcome`, but of those that were not answered only how many times that began."""
-        sent, lost, twice = self.outcome
-        return sent, len(set(lost) - {number + 1 for number in lost}), twice
-
-    def heard(self) -> int:
-        """How many answers are written down by now."""
-        return self._log.read_bytes().count(b" ttl=")
-
-    def goes_on(self) -> None:
-        """Return after the next fifty answers."""
-        before = self.heard()
-        until(lambda: self.heard() >= before + 50, "fifty more answers")
+        self._argv = ["ping", "-n", "-i", "0.001", address]
 
     def asks_on(self) -> None:
         """Return after the next ten requests, answered or not: so many are lost, if now there is nobody to answer."""
@@ -133,14 +91,7 @@ class Pinging:
         finally:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(timeout=SECONDS)
-        newest = 0
-        for number in map(int, _ANSWER.findall(self._log.read_text())):
-            # ping writes sixteen bits of it; it may be a little older than the newest one.
-            whole = newest - _LATE + (number - newest + _LATE) % 65_536
-            self.answered[whole] += 1
-            newest = max(newest, whole)
-        # How many that are younger than this one were on their way at the end is a matter of the machine.
-        self.sent = newest
+        self.judge()
 
     def _frames(self) -> int:
         """What the VM has sent by its interface."""

@@ -36,11 +36,21 @@ systemctl start triptych-agent
 step "agent" systemctl is-active triptych-agent
 step "attach" triptych attach acme/web-1 vm0
 systemctl reload triptych-agent
-# The signal was sent; until the agent says that it is ready again, the unit is "reloading".
-for _ in $(seq 600); do [ "$(systemctl is-active triptych-agent)" = reloading ] || break; sleep 0.05; done
-step "reloaded" systemctl is-active triptych-agent
+# The signal was sent; from when the agent has it until it is ready again, the unit is "reloading". The state that
+# is told is the one that was seen after a change: it may be another one in the next moment.
+changed() { systemctl show -P StateChangeTimestampMonotonic triptych-agent; }
+since=$(changed)
+for _ in $(seq 600); do
+    state=$(systemctl is-active triptych-agent)
+    [ "$state" != active ] || [ "$(changed)" = "$since" ] || break
+    sleep 0.05
+done
+step "reloaded" echo "$state"
 systemctl kill --signal=KILL triptych-agent
-for _ in $(seq 30); do triptych ports 2>/dev/null | grep -q live && break; done
+for _ in $(seq 300); do
+    triptych ports 2>/dev/null | grep -q live && break
+    sleep 0.1
+done
 step "restarts" systemctl show -P NRestarts triptych-agent
 step "after a kill" triptych ports
 systemctl stop triptych-agent
@@ -48,7 +58,12 @@ step "stopped" systemctl is-active triptych-agent
 step "what stays" ls /sys/fs/bpf/triptych
 step "device stays" ip -o link show tri-vxlan
 systemctl restart triptych-controller triptych-agent
-step "after a restart" triptych apply -f deploy/network.yaml --wait 5
+# The agent looks for its controller while this begins; the other two hosts have no agent.
+for _ in $(seq 20); do
+    said=$(triptych apply -f deploy/network.yaml --wait 2 2>&1 | tail -n 1)
+    case $said in *" on h2, h3") break ;; esac
+done
+step "after a restart" echo "$said"
 systemctl stop triptych-controller
 step "controller's end" systemctl show -P Result triptych-controller
 step "done" echo yes

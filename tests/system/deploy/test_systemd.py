@@ -30,7 +30,7 @@ def control_group() -> Iterator[Path]:
         yield group
     finally:
         # Whoever was killed in there takes a moment to be gone.
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while "populated 1" in (group / "cgroup.events").read_text() and time.monotonic() < deadline:
             time.sleep(0.01)
         for path in sorted(group.rglob("*/"), key=lambda path: -len(path.parts)):

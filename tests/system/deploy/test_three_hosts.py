@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.deploy.site import ROOT, Machine, site
+from tests.system.pinglog import SECONDS, PingLog, until
 
 PAGE = ROOT / "docs" / "howto" / "three-hosts.md"
 OPERATING = ROOT / "docs" / "howto" / "operate.md"
@@ -67,18 +68,22 @@ def test_the_page_does_what_it_says(machines: dict[str, Machine]) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_the_site_is_operated_as_the_page_says(machines: dict[str, Machine]) -> None:
+def test_the_site_is_operated_as_the_page_says(machines: dict[str, Machine], tmp_path: Path) -> None:
     """Every command for operating it works on that site, under traffic of which nothing is lost."""
-    pinging = machines["h1"].begin("exec ip netns exec vm ping -i 0.02 10.0.2.11")
+    log = tmp_path / "ping"
+    ping = PingLog(log)
+    pinging = machines["h1"].begin(f"exec ip netns exec vm ping -i 0.02 10.0.2.11 > {log} 2>&1")
     try:
+        until(log.exists, "it begins")
+        ping.goes_on()
         shown = follow(OPERATING, machines)
+        ping.goes_on()
     finally:
         pinging.send_signal(signal.SIGINT)
-        said, _ = pinging.communicate(timeout=30)
-    counted = re.search(r"(\d+) packets transmitted, (\d+) received", said)
-    assert counted is not None, said
-    assert counted[1] == counted[2]
-    assert int(counted[1]) > 100
+        pinging.communicate(timeout=SECONDS)
+    ping.judge()
+    assert ping.outcome == (True, [], [])
+    assert ping.sent > 100
     assert [line.split()[:3] for line in shown["Certificates", "ctl"].splitlines()[:4]][2:] == [
         ["controller", "192.0.2.9", "valid"],
         ["host", "h1", "valid"],

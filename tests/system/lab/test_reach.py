@@ -50,7 +50,7 @@ def test_the_gateway_answers_ping(world: Lab, version: int) -> None:
 def test_traceroute_shows_the_gateway_and_the_vm(world: Lab, version: int) -> None:
     """Traceroute across segments sees one router, by the gateway address of the sender, then the VM."""
     target = address(world.network, "acme/db-2", version)
-    out = run(world, "acme/web-1", "traceroute", f"-{version}", "-n", "-q", "1", "-w", "2", "-m", "4", target)
+    out = run(world, "acme/web-1", "traceroute", f"-{version}", "-n", "-q", "1", "-w", "10", "-m", "4", target)
     hops = [match[1] for line in out.splitlines() if (match := re.match(r"\s*\d+\s+(\S+)", line))]
     assert hops == [GATEWAYS[version], target]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.lab.traffic import loss, quick_ping, reaches
+from tests.system.lab.traffic import quick_ping, reaches
 from tests.system.lab.world import address, network
 from triptych.errors import InputError
 from triptych.lab import Lab
@@ -36,10 +36,11 @@ def guest(request: pytest.FixtureRequest, world: Lab) -> Iterator[TapGuest]:
 def test_a_tap_is_reached_and_reaches(world: Lab, guest: TapGuest, peer: str, version: int) -> None:
     """Ping goes to the guest of a tap and from it, within a segment and across, local and remote."""
     reaches(world, peer, address(world.network, TAP, version))
-    argv = ["ping", "-n", "-c", "3", "-i", "0.01", "-W", "2", address(world.network, peer, version)]
-    process: subprocess.Popen[str] = guest.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    out, _ = process.communicate(timeout=20)
-    assert loss(out) == (3, 3), out
+    argv = ["ping", "-n", "-c", "1", "-W", "20", address(world.network, peer, version)]
+    for _ in range(3):
+        process: subprocess.Popen[str] = guest.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, out
 
 
 @FAMILY
@@ -53,9 +54,9 @@ def test_large_segments_arrive_at_a_tap(world: Lab, guest: TapGuest, version: in
         try:
             assert server.stdout is not None
             assert server.stdout.readline() == "ready\n"
-            send = "import sys, socket; s = socket.create_connection((sys.argv[1], 5001), 5); s.sendall(bytes(1 << 20))"
+            send = "import sys, socket; s = socket.create_connection((sys.argv[1], 5001)); s.sendall(bytes(1 << 20))"
             assert world.exec("acme/web-3", ["python3", "-c", send, target]) == 0
-            assert server.communicate(timeout=20)[0] == f"{1 << 20}\n"
+            assert server.communicate(timeout=60)[0] == f"{1 << 20}\n"
         finally:
             server.kill()
 

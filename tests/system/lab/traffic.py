@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import select
 import socket
 import subprocess
@@ -20,11 +19,12 @@ from triptych.lab.planes import pin_directory
 T = TypeVar("T")
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 ETH_P_ALL = 3
-DEADLINE = 5.0
+DEADLINE = 30.0
+"""Seconds that anything may take which is expected."""
 
 
 def until(call: Callable[[], T], *, what: str) -> T:
-    """The first true result of a call, asked for again and again; fails after a few seconds."""
+    """The first true result of a call, asked for again and again."""
     end = time.monotonic() + DEADLINE
     while not (result := call()):
         assert time.monotonic() < end, f"never came true: {what}"
@@ -33,10 +33,10 @@ def until(call: Callable[[], T], *, what: str) -> T:
 
 
 def ping(lab: Lab, vm: str, target: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """One echo request, and at most two seconds for the answer."""
-    argv = ["ping", "-n", "-c", "1", "-W", "2", *options, target]
+    """One echo request, and long enough a wait for the answer: nothing comes, or it comes at once."""
+    argv = ["ping", "-n", "-c", "1", "-W", "20", *options, target]
     process = lab.popen(vm, argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=60)
     return subprocess.CompletedProcess(argv, process.returncode, out)
 
 
@@ -80,7 +80,7 @@ def _echo(near: socket.socket, far: socket.socket, payload: bytes) -> bytes:
     """Pump both ends of a connection from one thread."""
     near.setblocking(False)
     far.setblocking(False)
-    sent, waiting, back, end = 0, b"", b"", time.monotonic() + 30
+    sent, waiting, back, end = 0, b"", b"", time.monotonic() + 2 * DEADLINE
     while len(back) < len(payload):
         assert time.monotonic() < end, f"{len(back)} of {len(payload)} bytes came back"
         writers = [item for item, more in ((near, sent < len(payload)), (far, bool(waiting))) if more]
@@ -101,6 +101,7 @@ class Capture:
 
     def __init__(self, raw: socket.socket) -> None:
         self._raw = raw
+        self._early: list[bytes] = []
 
     def frames(self) -> list[bytes]:
         """All that came since the last call, in order."""
@@ -111,12 +112,20 @@ class Capture:
 
     def received(self) -> list[bytes]:
         """Those among them that the namespace did not send itself."""
-        found = []
+        found, self._early = self._early, []
         while select.select([self._raw], [], [], 0)[0]:
             frame, where = self._raw.recvfrom(70_000)
             if where[2] != socket.PACKET_OUTGOING:
                 found.append(frame)
         return found
+
+    def hears(self, mark: bytes) -> None:
+        """Return when a frame that holds `mark` has been received; `received` still has it."""
+        until(lambda: self._holds(mark), what=f"a frame with {mark!r}")
+
+    def _holds(self, mark: bytes) -> bool:
+        self._early = self.received()
+        return any(mark in frame for frame in self._early)
 
 
 @contextmanager
@@ -139,7 +148,7 @@ def capture(namespace: str, link: str | None = None) -> Iterator[Capture]:
 def run(lab: Lab, vm: str, *argv: str) -> str:
     """The output of a command in a VM, which must succeed."""
     process = lab.popen(vm, argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 0, out
     return str(out)
 
@@ -149,10 +158,3 @@ def drops(lab: Lab, host: str, port: str, reason: Reason) -> int:
     spec = lab.plan.hosts[host]
     with PinnedPlane(pin_directory(spec), spec.namespace) as plane:
         return sum(item.packets for item in plane.drops() if (item.port, item.reason) == (port, reason))
-
-
-def loss(text: str) -> tuple[int, int]:
-    """Packets sent and received, by the last words of ping."""
-    found = re.search(r"(\d+) packets transmitted, (\d+) received", text)
-    assert found, text
-    return int(found[1]), int(found[2])
