@@ -20,7 +20,7 @@ from triptych.core.model import Key, Kind, Port
 from triptych.core.model.codec import encode_object
 from triptych.core.model.keys import object_key
 from triptych.core.tables import Delta
-from triptych.errors import StoreClosedError, StoreUnavailableError
+from triptych.errors import StoreClosedError, StoreFormatError, StoreUnavailableError
 from triptych.stores.base import Put as StorePut
 from triptych.stores.base import Txn
 from triptych.stores.memory import MemoryStore
@@ -156,14 +156,26 @@ def test_a_snapshot_in_place_of_history(missed: int) -> None:
     asyncio.run(run())
 
 
-async def test_unreadable_objects_are_left_out() -> None:
-    """Keys and values that nobody here wrote do not keep the rest of the network away."""
+async def test_what_is_no_object_is_left_out() -> None:
+    """Keys that nobody here wrote do not keep the network away, at the start and later."""
     async with MemoryStore() as store:
-        strange = (StorePut(b"objects/hosts/-/h9", b"{"), StorePut(b"objects/moons/-/m", b"{}"))
-        await store.commit(Txn(puts=strange))
+        await store.commit(Txn(puts=(StorePut(b"objects/moons/-/m", b"{}"),)))
         async with open_office(store) as office:
+            await store.commit(Txn(puts=(StorePut(b"objects/moons/-/n", b"{}"),)))
             await office.put(Kind.HOST, name="h1", underlay="192.0.2.1")
             assert [host.name for host in office.network.hosts] == ["h1"]
+
+
+async def test_an_object_that_becomes_unreadable_stays_as_it_was() -> None:
+    """What a newer controller makes of an object takes it away from nobody here; who begins then is refused."""
+    async with MemoryStore() as store, open_office(store) as office:
+        await office.put(Kind.HOST, name="h1", underlay="192.0.2.1")
+        newer = b'{"name":"h1","underlay":"192.0.2.1","id":1,"rack":7}'
+        written = await store.commit(Txn(puts=(StorePut(b"objects/hosts/-/h1", newer),)))
+        await office.mirror.reached(written.revision)
+        assert [str(host.underlay) for host in office.network.hosts] == ["192.0.2.1"]
+        with pytest.raises(StoreFormatError, match=r"host h1: stored host .*`rack`.*; a newer Triptych wrote it"):
+            await Mirror().load(store)
 
 
 async def test_who_waits_is_told_when_the_store_is_gone() -> None:

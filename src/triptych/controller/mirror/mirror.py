@@ -27,7 +27,7 @@ from triptych.core.model import Key, Network, Object
 from triptych.core.model.codec import decode_object
 from triptych.core.model.keys import OBJECTS, object_key, parse_object_key
 from triptych.core.tables import Delta
-from triptych.errors import StoreUnavailableError
+from triptych.errors import StoreFormatError, StoreUnavailableError
 from triptych.stores.base import Entry, Events, Progress, Snapshot, Store, list_all
 
 _log = structlog.get_logger(__name__)
@@ -44,6 +44,8 @@ class Mirror:
         self._listeners: list[Listener] = []
         self._network: Network | None = None
         self._written: dict[bytes, tuple[bytes, Object]] = {}
+        # Whether an object that cannot be read stands in the way, rather than being left as it was.
+        self._complete = False
         self.steady = asyncio.Lock()
         """Nothing changes in here while somebody holds it: to be held by who reads from a thread, and by who tries a
         change in `compiler`. Held or not, what is read in one go in the loop belongs together.
@@ -123,9 +125,14 @@ class Mirror:
                 self._written.pop(key, None)
 
     async def load(self, store: Store) -> None:
-        """Begin with what the store has."""
+        """Begin with what the store has. StoreFormatError when it has objects that cannot be read.
+
+        Whoever knew less than what is declared would take the rest away from every host.
+        """
         self.history = await store.identity()
+        self._complete = True
         await self._take(await list_all(store, OBJECTS))
+        self._complete = False
 
     async def follow(self, store: Store) -> None:
         """Take in what changes, after `load`, until cancelled; StoreClosedError when this end closes the store."""
@@ -177,12 +184,24 @@ class Mirror:
                     elif self._contents.revisions.get(key) != entry.mod_revision:
                         value, known = self._written.get(raw, (b"", None))
                         item = known if known is not None and value == entry.value else None
-                        changes.append(Put(item or decode_object(key.kind, entry.value)))
+                        changes.append(Put(item or self._read(key, entry.value)))
                         revisions[key] = entry.mod_revision
                 except ValueError as error:
                     # Somebody else's writing must not take the whole network away.
                     _log.error("object unreadable", key=repr(raw), error=str(error))
         return changes, revisions
+
+    def _read(self, key: Key, value: bytes) -> Object:
+        """An object; ValueError when it cannot be read, which nobody must pass over in the beginning."""
+        try:
+            return decode_object(key.kind, value)
+        except ValueError as error:
+            if self._complete:
+                raise StoreFormatError(
+                    f"{key}: {error}; a newer Triptych wrote it, or something else did: use that version, or restore"
+                    " a backup"
+                ) from error
+            raise
 
     def _advance(self, changes: Sequence[Change], revision: int, delta: Delta) -> None:
         if changes:
