@@ -7,7 +7,7 @@ the difference. Deciding is in `core`, doing is in the driver.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -107,6 +107,13 @@ class Driver(Protocol):
 
     def detach(self, name: str) -> None:
         """Make an interface nothing again (one that is real: down); a port that is not there is no error."""
+        ...
+
+    def hold(self, interfaces: Collection[str]) -> None:
+        """Keep these interfaces ready to become ports, and no others: what they send before is dropped.
+
+        One that is a port keeps what makes it one when it is detached; one that cannot be a port is passed over.
+        """
         ...
 
     def ports(self) -> Sequence[LocalPort]:

@@ -192,6 +192,29 @@ def test_a_name_that_another_vm_got(world: HostWorld) -> None:
     run(story())
 
 
+def test_an_interface_is_kept_ready_while_its_port_is_not_there(world: HostWorld) -> None:
+    """Of a port that is deleted the interface keeps its program, until the port is back or nobody wants it."""
+
+    async def story() -> None:
+        async with world.agent():
+            await attach_both(world)
+            assert world.kernel.holding == frozenset()
+            await world.controller.programmed(world.controller.declare(without(SMALL, "web-1")))
+            assert (attached(world), world.kernel.holding) == ({"acme/web-2": 12}, frozenset({"tap1"}))
+            assert world.kernel.kept == ["tap1"]
+            await world.controller.programmed(world.controller.declare(SMALL))
+            assert (attached(world), world.kernel.holding) == (ATTACHED, frozenset())
+            await world.controller.programmed(world.controller.declare(without(SMALL, "web-2")))
+            assert world.kernel.holding == frozenset({"tap2"})
+            await world.ask(lambda agent: agent.detach("acme/web-2"))
+            assert world.kernel.holding == frozenset()
+            # A port that is no longer wanted gives its interface back whole.
+            await world.ask(lambda agent: agent.detach("acme/web-1"))
+            assert world.kernel.kept == ["tap1", "tap2"]
+
+    run(story())
+
+
 def test_a_port_that_is_gone_for_good_is_forgotten(world: HostWorld) -> None:
     """A port that is deleted, and whose interface goes too, is listed and kept no longer."""
 

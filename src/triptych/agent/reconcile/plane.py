@@ -71,6 +71,7 @@ class Plane:
         self._attachments: dict[str, Attachment] = {}
         self._actual: dict[str, Attached] = {}
         self._status: tuple[PortStatus, ...] = ()
+        self._waiting: frozenset[str] = frozenset()
         self._errors: dict[str, str] = {}
         self.disk = DiskState(marks)
 
@@ -166,7 +167,11 @@ class Plane:
         for name in decided.forget:
             del self._attachments[name]
             self.disk.change(host=True)
+        waiting = frozenset(port.interface for port in decided.status if port.phase is Phase.WAITING)
+        # Before: a port that goes back to waiting keeps its program. After: one that no longer waits has it as a port.
+        self._hold(self._waiting | waiting)
         failed = self._carry_out(decided)
+        self._hold(waiting)
         self._status = tuple(
             msgspec.structs.replace(port, phase=Phase.REFUSED, detail=failed[port.name])
             if port.name in failed
@@ -267,6 +272,12 @@ class Plane:
             todo = left
         return failed
 
+    def _hold(self, interfaces: frozenset[str]) -> None:
+        if interfaces != self._waiting:
+            with self._noted("waiting interfaces"):
+                self._driver.hold(interfaces)
+                self._waiting = interfaces
+
     def _set_vteps(self) -> None:
         if self._facts is not None:
             with self._noted("vteps"):
@@ -282,6 +293,7 @@ class Plane:
         with self._noted("configuration"):
             driver = self._make(wanted)
             self._driver.close()
+            self._waiting = frozenset()
             try:
                 driver.open()
             except TriptychError:

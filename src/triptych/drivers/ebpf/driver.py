@@ -8,7 +8,7 @@ the attached ones without a packet in between; closing lets go and changes nothi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -147,6 +147,11 @@ class EbpfDriver:
         """See Driver."""
         self._opened.ports.detach(name)
         self._opened.plane.forget_ports()
+
+    def hold(self, interfaces: Collection[str]) -> None:
+        """See Driver. Attaching by TCX waits for an RCU grace period, some 10 ms, which a port's start is spared."""
+        with named("cannot keep interfaces ready for their ports"):
+            self._opened.ports.hold(interfaces)
 
     def ports(self) -> Sequence[LocalPort]:
         """See Driver."""

@@ -89,7 +89,7 @@ class Enlarging:
         """Pin maps and programs, and run the programs on every interface that is still there."""
         for name, item in maps.items():
             bpffs.pin_over(item.fd, self._pin_dir / MAPS / name)
-        for ifindex, name in {**self._places, **dict.fromkeys(self._ports.interfaces(), PORT_PROGRAM)}.items():
+        for ifindex, name in {**self._places, **dict.fromkeys(self._ports.programmed(), PORT_PROGRAM)}.items():
             try:
                 self._attacher.attach(ifindex, programs[name])
             except OSError:

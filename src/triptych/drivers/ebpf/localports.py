@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +61,7 @@ class LocalPorts:
         self._programs = programs
         self._own = own
         self._held: dict[str, _Attached] = {}
+        self._ready: dict[str, int] = {}
 
     def all(self) -> tuple[LocalPort, ...]:
         """The ports, by name."""
@@ -99,6 +100,10 @@ class LocalPorts:
     def interfaces(self) -> set[int]:
         """The indices of the ports' interfaces."""
         return {held.ifindex for held in self._held.values()}
+
+    def programmed(self) -> set[int]:
+        """The indices of the interfaces that run the program: of ports, and of those that are ready to become one."""
+        return self.interfaces() | set(self._ready.values())
 
     def attach(self, port: LocalPort) -> None:
         """Make an interface a port, or change the facts of one; the program comes last, and then it is raised.
@@ -155,6 +160,22 @@ class LocalPorts:
         # Only now: what the kernel refused to remove can be tried again.
         del self._held[name]
 
+    def hold(self, interfaces: Collection[str]) -> None:
+        """Run the program, which drops all, on these though they are nobody's port; and on no others that are not."""
+        ports = self.interfaces()
+        for name in self._ready.keys() - set(interfaces):
+            if (ifindex := self._ready[name]) not in ports:
+                self._attacher.detach(ifindex)
+                self._forget(ifindex)
+            del self._ready[name]
+        for name in set(interfaces) - self._ready.keys():
+            link = self._netdev.link(name)
+            if link is None or self._own_use(link):
+                continue
+            if link.index not in ports:
+                self._attacher.attach(link.index, self._programs[PORT_PROGRAM])
+            self._ready[name] = link.index
+
     def _own_use(self, link: Link) -> str:
         """What the host itself needs an interface for, or why no VM can be behind it; empty when one can."""
         return self._own.get(link.index, "" if link.ethernet else "no Ethernet interface")
@@ -204,7 +225,8 @@ class LocalPorts:
     def _release(self, ifindex: int) -> None:
         # Without a program what the VM sends would reach the host's own stack.
         self._netdev.set_down(ifindex)
-        self._attacher.detach(ifindex)
+        if ifindex not in self._ready.values():
+            self._attacher.detach(ifindex)
 
     def _remove(self, item: _Attached, keep: dict[str, Rows]) -> None:
         parts = item.entries()

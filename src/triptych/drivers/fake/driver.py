@@ -9,7 +9,7 @@ drivers do.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from triptych.core.addresses import IP
 from triptych.core.local import HostConfig, LocalPort
@@ -93,7 +93,14 @@ class FakeDriver:
     def detach(self, name: str) -> None:
         """See Driver."""
         self._enter("detach")
-        self.kernel.ports.pop(name, None)
+        port, _ = self.kernel.ports.pop(name, (None, 0))
+        if port is not None and port.interface in self.kernel.holding:
+            self.kernel.kept.append(port.interface)
+
+    def hold(self, interfaces: Collection[str]) -> None:
+        """See Driver."""
+        self._enter("hold")
+        self.kernel.holding = frozenset(interfaces)
 
     def ports(self) -> Sequence[LocalPort]:
         """See Driver."""

@@ -26,6 +26,9 @@ class FakeKernel:
         self.ports: dict[str, tuple[LocalPort, int]] = {}
         self.vteps: frozenset[IP] = frozenset()
         self.links = dict(links or {})
+        self.holding: frozenset[str] = frozenset()
+        self.kept: list[str] = []
+        """Interfaces that were held when their port was detached, ever."""
         self.drops: list[DropCount] = []
         self.capacity: dict[str, int] = {}
         self.calls: Counter[str] = Counter()

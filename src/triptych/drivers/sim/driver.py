@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -124,6 +124,9 @@ class SimDriver:
         """Make a port nothing again; one that is not there is no error."""
         self._host.detach(name)
         self._kernel.limits.pop(name, None)
+
+    def hold(self, interfaces: Collection[str]) -> None:
+        """Nothing has to be ready before: what no port sends is dropped."""
 
     def ports(self) -> Sequence[LocalPort]:
         """The ports attached now."""
