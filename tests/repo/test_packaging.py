@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.cli.controlled import Commands
 from tools import check_docs
 from triptych.core.verdicts import REASON_TEXT, Reason
 
 ROOT = Path(__file__).resolve().parents[2]
-TRIPTYCH = Path(sys.executable).with_name("triptych")
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
 _ADDRESS = re.compile(r"[a-z]+://|--(?:extra-)?index|--find-links|^-[ief] |^\s*/|@ ", re.MULTILINE)
 _SHARED_PACKAGES = frozenset(
@@ -155,20 +155,16 @@ def test_site_shows_every_page() -> None:
     assert [page for page in sorted(decisions) if f"({page.removeprefix('adr/')})" not in index] == []
 
 
-def test_pages_show_what_commands_print(page_commands: list[tuple[str, str]]) -> None:
+def test_pages_show_what_commands_print(
+    page_commands: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every command that a page shows with its output prints exactly that."""
     assert len(page_commands) >= 5
+    monkeypatch.chdir(ROOT)
     for command, shown in page_commands:
         program, *words = command.split()
         assert program == "triptych"
-        done = subprocess.run(
-            [str(TRIPTYCH), *words],
-            cwd=ROOT,
-            env={**os.environ, "COLUMNS": "160"},
-            check=False,
-            capture_output=True,
-            text=True,
-        )
+        done = Commands(tmp_path)(*words, COLUMNS="160")
         printed = [line.rstrip() for line in done.stdout.rstrip().splitlines()]
         assert (command, printed, done.stderr) == (command, shown.splitlines(), "")
 
@@ -180,7 +176,7 @@ def test_drop_reasons_page_is_complete() -> None:
     assert listed == [(str(reason.value), reason.name, REASON_TEXT[reason]) for reason in Reason if reason]
 
 
-def test_readme_commands_exist() -> None:
+def test_readme_commands_exist(tmp_path: Path) -> None:
     """Every `triptych` command that the front page and the tutorial show is one that the program has."""
     shown = set()
     for page in (ROOT / "README.md", ROOT / "docs/tutorial/first-network.md"):
@@ -188,13 +184,15 @@ def test_readme_commands_exist() -> None:
             shown.add(words)
     assert {"check", "lab up", "lab exec", "lab down", "tables", "trace", "explain"} <= shown
     for words in sorted(shown):
-        done = subprocess.run(
-            [str(TRIPTYCH), *words.split(), "--help"],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
+        done = Commands(tmp_path)(*words.split(), "--help")
         assert (words, done.returncode) == (words, 0), done.stderr
+
+
+def test_the_installed_command_is_this_program(tmp_path: Path) -> None:
+    """What installs as `triptych` says what the program here says."""
+    installed = Path(sys.executable).with_name("triptych")
+    done = subprocess.run([installed, "check", "--help"], check=True, capture_output=True, text=True)
+    assert done.stdout == Commands(tmp_path)("check", "--help").stdout
 
 
 def test_wheel_carries_the_object_and_the_licences(tmp_path: Path) -> None:

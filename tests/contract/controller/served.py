@@ -18,7 +18,6 @@ from triptych.controller.service.audit import Origin
 from triptych.controller.service.tokens import issue
 from triptych.stores.base import Store
 
-
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Without any authority: a client by itself reads those of the system, which takes longer than many a test."""
 
