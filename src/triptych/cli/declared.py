@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+import msgspec
 import typer
 
 from triptych.cli import completion, removal
@@ -19,7 +21,7 @@ from triptych.errors import DocumentError, TriptychError
 if TYPE_CHECKING:
     from triptych.cli.located import Files
     from triptych.client.rest import Call, Client
-    from triptych.client.rest.messages import Written
+    from triptych.client.rest.messages import RefusedRows, Written
 
 T = TypeVar("T")
 
@@ -84,7 +86,6 @@ def apply(
     """Declare everything that documents say, in one step or not at all. What they do not name stays as it is."""
     from triptych.cli.located import Files
     from triptych.client.rest import api
-    from triptych.client.rest.messages import Written
 
     files = Files(file)
     with controller(where) as client:
@@ -101,7 +102,9 @@ def apply(
             except TriptychError:
                 tell(written, output)
                 raise
-            written = Written(removed.revision or written.revision, written.objects + removed.objects, removed.laggards)
+            written = msgspec.structs.replace(
+                removed, revision=removed.revision or written.revision, objects=written.objects + removed.objects
+            )
     tell(written, output)
 
 
@@ -200,7 +203,7 @@ def _ask(client: Client, call: Call[T], files: Files) -> T:
 
 
 def tell(written: Written, output: Format) -> None:
-    """What a write did; exit code 1 when hosts have not programmed it in time."""
+    """What a write did; exit code 1 when it was waited for, and is not live everywhere."""
     if output is not Format.TABLE:
         print_data(written, output)
     else:
@@ -214,7 +217,15 @@ def tell(written: Written, output: Format) -> None:
         if written.laggards == []:
             console.print(f"live: every host concerned has programmed revision {written.revision}", highlight=False)
     if written.laggards:
-        say(
-            f"triptych: revision {written.revision} is written, and not programmed yet on {', '.join(written.laggards)}"
-        )
+        for problem in not_live(written.laggards, written.refused):
+            say(f"triptych: revision {written.revision} is written, and {problem}")
         raise typer.Exit(1)
+
+
+def not_live(missing: Iterable[str], refused: Collection[RefusedRows]) -> Iterator[str]:
+    """Why a change is not live on each host where it is not: those that are late together, then what others refuse."""
+    answered = {item.host for item in refused}
+    if late := [host for host in missing if host not in answered]:
+        yield f"not programmed yet on {', '.join(late)}"
+    for item in refused:
+        yield f"{item.host} does not take all of it: {counted(item.rows, 'row')} of {item.table}: {item.reason}"

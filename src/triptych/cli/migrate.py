@@ -9,7 +9,7 @@ import typer
 
 from triptych.cli import completion
 from triptych.cli.connect import SAID_NOTHING, Where, asking, controller
-from triptych.cli.declared import tell
+from triptych.cli.declared import not_live, tell
 from triptych.cli.kinds import key_of
 from triptych.cli.output import Format, OutputOption, say
 from triptych.core.model import Kind
@@ -61,24 +61,26 @@ def migrate(
 
 
 def _missing(client: Client, port: str, host: str, seconds: float) -> str:
-    """What the move still waits for after so many seconds, as a sentence; empty when it is finished."""
+    """What the move lacks after so many seconds, or as soon as waiting mends nothing; empty when it is finished."""
     deadline = time.monotonic() + seconds
     while True:
-        missing = _moved(client, port, host)
+        missing, may_come = _moved(client, port, host)
         left = deadline - time.monotonic()
-        if not missing or left <= 0:
+        if not may_come or left <= 0:
             return missing
         # A controller tells who has acknowledged a move only when it is asked.
         time.sleep(min(_PAUSE, left))
 
 
-def _moved(client: Client, port: str, host: str) -> str:
+def _moved(client: Client, port: str, host: str) -> tuple[str, bool]:
+    """What the move lacks, and whether that may come yet."""
     from triptych.client.rest import api
 
     item = client.send(api.get(key_of(Kind.PORT, port))).item
     if item.get("host") != host:
-        return f"port {port} has not moved yet: attach its interface on {host} (triptych attach {port} IFNAME)"
+        return f"port {port} has not moved yet: attach its interface on {host} (triptych attach {port} IFNAME)", True
     for move in client.send(api.status()).moving:
         if move.port == port and move.waiting:
-            return f"port {port} is on {host}, and {', '.join(move.waiting)} do not know of it yet"
-    return ""
+            late = set(move.waiting) - {item.host for item in move.refused}
+            return f"port {port} is on {host}, and {'; '.join(not_live(move.waiting, move.refused))}", bool(late)
+    return "", False

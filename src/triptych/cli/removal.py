@@ -11,6 +11,7 @@ import sys
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import typer
 
 from triptych.cli.kinds import typed
@@ -75,7 +76,7 @@ def remove(client: Client, keys: Collection[Key], *, wait: float | None = None) 
             raise
         else:
             done += written.objects
-    return Written(written.revision, done, written.laggards)
+    return msgspec.structs.replace(written, objects=done)
 
 
 def confirm(keys: Collection[Key], *, yes: bool) -> None:

@@ -56,10 +56,34 @@ class HostStatus(msgspec.Struct, frozen=True):
     away: float = 0.0
 
 
+class RefusedThere(msgspec.Struct, frozen=True):
+    """Rows of a table that the data plane of a host does not take, and why: how many of all that it should have."""
+
+    host: str
+    table: str
+    rows: int
+    reason: str
+
+
+class Reached(msgspec.Struct, frozen=True):
+    """How far a revision has come: `late` hosts have not programmed it, others did but for rows that are `refused`.
+
+    Neither: it is live everywhere.
+    """
+
+    late: tuple[str, ...] = ()
+    refused: tuple[RefusedThere, ...] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The hosts where it is not live, for whatever reason."""
+        return tuple(sorted({*self.late, *(item.host for item in self.refused)}))
+
+
 class Move(msgspec.Struct, frozen=True):
     """A port that has left a host for another: `former` passes its frames on until `revision` is live everywhere.
 
-    `waiting` are the hosts that have not programmed it.
+    `waiting` are the hosts that have not programmed it, or not all of it for what is `refused` there.
     """
 
     port: str
@@ -67,13 +91,17 @@ class Move(msgspec.Struct, frozen=True):
     host: str
     revision: int
     waiting: tuple[str, ...] = ()
+    refused: tuple[RefusedThere, ...] = ()
 
 
 class Acks(Protocol):
     """Who has programmed what; `publish` knows."""
 
-    async def wait(self, revision: int, seconds: float, /) -> tuple[str, ...]:
-        """Wait until every host that a revision concerns has programmed it; who has not after so many seconds."""
+    async def wait(self, revision: int, seconds: float, /) -> Reached:
+        """Wait until every host that a revision concerns has programmed it, or so many seconds; how far it came then.
+
+        Nobody waits for a host that has said what it refuses.
+        """
         ...
 
     def hurry(self) -> None:

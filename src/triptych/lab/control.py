@@ -91,10 +91,12 @@ class AgentPlanes:
 
     def _wait(self) -> None:
         with Client(self._fleet.server()) as client:
-            laggards = client.send(api.apply(document_of(self._network), wait=WAIT_SECONDS)).laggards
-        if laggards:
+            written = client.send(api.apply(document_of(self._network), wait=WAIT_SECONDS))
+        # What a host refuses its own agent tells, who knows best.
+        if late := set(written.laggards or ()) - {item.host for item in written.refused}:
             raise EnvironmentError_(
-                f"lab {self._lab}: not programmed after {WAIT_SECONDS:.0f} s on {', '.join(laggards)}; see their logs"
+                f"lab {self._lab}: not programmed after {WAIT_SECONDS:.0f} s on {', '.join(sorted(late))};"
+                " see their logs"
             )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from triptych.controller.mirror import Mirror
-from triptych.controller.ports import HostStatus, Move
+from triptych.controller.ports import HostStatus, Move, Reached
 from triptych.controller.service.access import LOCAL, Actor
 from triptych.controller.service.backoff import Backoff
 from triptych.controller.service.reading import Reading
@@ -24,17 +24,17 @@ from triptych.testing.clock import ManualClock
 
 @dataclass
 class FakeAcks:
-    """Hosts that acknowledge what a test says: `laggards` never do."""
+    """Hosts that acknowledge what a test says: every change comes as far as `reached`."""
 
-    laggards: tuple[str, ...] = ()
+    reached: Reached = field(default_factory=Reached)
     known: dict[str, HostStatus] = field(default_factory=dict)
     moving: tuple[Move, ...] = ()
     asked: list[tuple[int, float]] = field(default_factory=list)
 
-    async def wait(self, revision: int, seconds: float, /) -> tuple[str, ...]:
-        """Who has not programmed a revision."""
+    async def wait(self, revision: int, seconds: float, /) -> Reached:
+        """How far a revision came."""
         self.asked.append((revision, seconds))
-        return self.laggards
+        return self.reached
 
     def hurry(self) -> None:
         """Nobody waits here."""

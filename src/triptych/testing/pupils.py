@@ -19,7 +19,7 @@ from triptych.core.compile import Change, Compiler, Delete, Put
 from triptych.core.model import Network, Object
 from triptych.core.tables import TableSet
 from triptych.wire.convert import decode_batch, decode_from_agent, encode_from_agent
-from triptych.wire.messages import Ack, FromAgent, Hello, Report, Resync
+from triptych.wire.messages import Ack, FromAgent, Hello, Refused, Report, Resync
 
 
 class Declaring:
@@ -98,6 +98,8 @@ class Pupil:
         self.rounds: list[Round] = []
         self.bytes = 0
         self.session: Session | None = None
+        self.refused: tuple[Refused, ...] = ()
+        """What it says that its data plane does not take, with every acknowledgement."""
         self._collector = Collector(self.held, None)
 
     def connect(self, publisher: Publisher) -> None:
@@ -132,7 +134,7 @@ class Pupil:
         """Say that a round is programmed, or what was wrong with it."""
         if ended.wrong:
             self.say(Resync(ended.wrong))
-        self.say(Ack(ended.sequence))
+        self.say(Ack(ended.sequence, self.refused))
 
     def catch_up(self) -> int:
         """Take and acknowledge rounds until there is no more; how many."""

@@ -54,6 +54,11 @@ class Served:
         assert answer.status_code == status, answer.text
         return answer
 
+    async def put_waiting(self, path: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a new object that waits until it is live, for very long."""
+        written: dict[str, Any] = (await self.ask("PUT", path, 201, json=fields, params={"wait": 600})).json()
+        return written
+
     async def town(self) -> None:
         """Two hosts, tenants acme and beta with a routed segment each, a port in acme."""
         nets = {"router": "core", "subnets": [{"cidr": "10.1.0.0/24", "gateway": "10.1.0.1"}]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from tests.contract.controller.served import events, served
 from tests.contract.stores.benches import MemoryBench, SqliteBench, StoreBench
 from triptych.stores.memory import MemoryStore
+from triptych.testing.pupils import Pupil
+from triptych.wire.messages import Refused
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -272,6 +275,32 @@ async def test_waiting_names_the_laggards(bench: StoreBench) -> None:
         assert written["laggards"] == []
         assert (await api.ask("PUT", "/v1/tenants/more", 201, json={})).json()["laggards"] is None
         await api.ask("PUT", "/v1/tenants/more", 400, json={}, params={"wait": "soon"})
+
+
+async def test_waiting_names_what_data_planes_refuse(bench: StoreBench) -> None:
+    """A host that programmed a write but for rows that it refuses is named with them at once, in the move too."""
+    async with await bench.open() as store, served(store) as api:
+        await api.town()
+        full = "table locations is full"
+        hosts = [Pupil("h1"), Pupil("h2")]
+        hosts[0].refused = (Refused("locations", 2, full),)
+        for host in hosts:
+            host.connect(api.controller.publisher)
+        put = asyncio.create_task(api.put_waiting("/v1/ports/acme/b", {"segment": "web", "host": "h2"}))
+        async with asyncio.timeout(30):
+            while not put.done():
+                for host in hosts:
+                    host.catch_up()
+                await asyncio.sleep(0.005)
+        refused = [{"host": "h1", "table": "locations", "rows": 2, "reason": full}]
+        written = put.result()
+        assert (written["laggards"], written["refused"]) == (["h1"], refused)
+        await api.ask("POST", "/v1/ports/acme/b/migrate", json={"host": "h1"})
+        await api.controller.service.attach("h1", "acme/b")
+        for host in hosts:
+            host.catch_up()
+        (moving,) = (await api.ask("GET", "/v1/status")).json()["moving"]
+        assert (moving["port"], moving["waiting"], moving["refused"]) == ("acme/b", ["h1"], refused)
 
 
 async def test_migration_over_the_api(bench: StoreBench) -> None:

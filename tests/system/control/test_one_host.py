@@ -11,18 +11,19 @@ from tests.system.control.edits import configured, cut_off
 from tests.system.control.test_migration import ADDRESS, KEY, VM, carry, follow
 from tests.system.control.watch import Pinging, agent, is_connected, kill, port, send, states, until
 from triptych.client.rest import api
-from triptych.client.rest.messages import Revocation
+from triptych.client.rest.messages import RefusedRows, Revocation, Written
 from triptych.core.model import Key, Kind
 from triptych.core.tables import LOCATIONS, Location
 from triptych.lab import Lab, planes
 from triptych.pki.certificates import Role, serial_text
 
 DB2 = "10.0.2.12"
+ROUTE = Key(Kind.ROUTE, "globex", "core 10.66.0.0/16")
 KEYS = [Key(Kind.PORT, "acme", f"late-{number}") for number in range(4)]
 
 
 def test_a_table_that_is_full(fleet_lab: Lab, tmp_path: Path) -> None:
-    """What fits is there, what does not is named in every status; others have all, and room lets the rest in."""
+    """What does not fit is named to who waits for it and in every status; what fits, others, and room for all go on."""
     held = len(fleet_lab.actual("h1").tables[LOCATIONS.name])
     full = f"table locations is full with its {held + 2} rows; raise sizes.locations (now {held + 2})"
 
@@ -35,11 +36,18 @@ def test_a_table_that_is_full(fleet_lab: Lab, tmp_path: Path) -> None:
         assert status is not None
         return [any(full in text for text in texts) for texts in (status.refused, states(fleet_lab)["h1"].problems)]
 
+    def put(number: int) -> Written:
+        fields = {"segment": "web", "host": "h2", "mac": f"02:00:00:00:09:{number:02x}"}
+        return send(fleet_lab, api.put(KEYS[number], fields, wait=600))
+
     with Pinging(fleet_lab, "acme/web-1", DB2, tmp_path / "ping") as ping:
         with configured(fleet_lab, "h1", "[tls]", f"[sizes]\nlocations = {held + 2}\n[tls]"):
-            for number, key in enumerate(KEYS):
-                fields = {"segment": "web", "host": "h2", "mac": f"02:00:00:00:09:{number:02x}"}
-                assert send(fleet_lab, api.put(key, fields, wait=30)).laggards == []
+            for number, rows in enumerate((0, 0, 1, 2)):
+                refused = [RefusedRows("h1", LOCATIONS.name, rows, full)] if rows else []
+                written = put(number)
+                assert (written.laggards, written.refused) == (["h1"] if rows else [], refused)
+            others = [api.put(ROUTE, {"blackhole": True}, wait=30), api.delete(ROUTE, wait=30)]
+            assert [send(fleet_lab, call).laggards for call in others] == [[], []]
             assert (late("h1"), late("h2")) == (2, 4)
             until(lambda: named() == [True, True], "it is told")
             ping.goes_on()

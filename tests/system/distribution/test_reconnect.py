@@ -8,6 +8,7 @@ from tests.system.distribution.stage import Agent, Stage, until
 from tests.unit.publish.town import SEGMENTS, port, town
 from triptych.agent.sync import SyncClient, Tls
 from triptych.agent.sync.client import LASTING_SECONDS, REPORT_SECONDS
+from triptych.controller.ports import Reached
 from triptych.core.compile import Put
 from triptych.testing.clock import ManualClock
 from triptych.testing.worlds import TWO_SEGMENTS, WEB_1
@@ -45,7 +46,7 @@ def test_a_storm_of_agents_settles() -> None:
             await until(lambda: all(agent.client.counts.connections == 2 for agent in agents))
             assert stage.publisher.work.update_rows == 0
             revision = stage.source.declare(port(900, 40))
-            assert await stage.publisher.wait(revision, 20) == ()
+            assert await stage.publisher.wait(revision, 20) == Reached()
             for agent in agents:
                 assert agent.plane.rows == stage.source.compiler.host_rows(agent.host)
 

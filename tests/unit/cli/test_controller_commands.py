@@ -195,6 +195,7 @@ def test_status_tells_of_a_move_that_not_all_know_of(triptych: Commands, tmp_pat
         "host": "h2",
         "revision": answer["revision"],
         "waiting": ["h1", "h2", "h3"],
+        "refused": [],
     }
     assert triptych("status").stdout.splitlines()[-1] == (
         f"acme/web-9: h3 passes frames on to h2 until revision {answer['revision']} is programmed on h1, h2, h3"

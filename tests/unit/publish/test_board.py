@@ -8,13 +8,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.unit.publish.town import port, town
+from triptych.controller.ports import Reached, RefusedThere
 from triptych.controller.publish import Publisher
 from triptych.controller.publish.board import ACKS, LEASE_SECONDS, WRITE_SECONDS, Board
+from triptych.core.compile import Scope, ScopeKind
 from triptych.errors import StoreClosedError, StoreError, StoreUnavailableError
 from triptych.stores.base import Page, Put, Txn
 from triptych.stores.memory import MemoryStore
 from triptych.testing.clock import ManualClock
 from triptych.testing.pupils import Declaring, Pupil
+from triptych.wire.messages import Refused
 
 FLEET = 2
 
@@ -82,12 +85,30 @@ def test_a_write_waits_for_hosts_of_other_controllers() -> None:
             pair.settle()
             revision = pair.declare(1)
             pair.settle()
-            assert await pair.a.wait(revision, 0) == ("h1",)
+            assert await pair.a.wait(revision, 0) == Reached(("h1",))
             waiting = asyncio.create_task(pair.a.wait(revision, 60))
             await pair.until(waiting.done)
-            assert waiting.result() == ()
+            assert waiting.result() == Reached()
             await pair.until(lambda: not pair.b.hosts()["h0"].programmed < revision)
             assert pair.a.hosts()["h1"].connected
+
+    asyncio.run(story())
+
+
+def test_what_a_host_of_another_controller_refuses_is_known() -> None:
+    """A write through one controller names what a host refuses that is connected to the other, until it takes it."""
+
+    async def story() -> None:
+        async with two() as pair:
+            full = Refused("locations", 1, "full", (Scope(ScopeKind.SEGMENT, 100),))
+            refused = (RefusedThere("h1", "locations", 1, "full"),)
+            for said, told in (((full,), Reached((), refused)), ((), Reached())):
+                pair.pupils[1].refused = said
+                revision = pair.declare(len(said) + 1)
+                pair.settle()
+                waiting = asyncio.create_task(pair.a.wait(revision, 60))
+                await pair.until(waiting.done)
+                assert waiting.result() == told
 
     asyncio.run(story())
 

@@ -164,9 +164,7 @@ WORDS: dict[str, tuple[bytes, str]] = {
     "a name with a newline": (hello(agent_version="1\nroot logged in"), "not printable"),
     "a refusal of no table": (pb.FromAgent(ack=pb.Ack(refused=[pb.Refusal(table=9)])).SerializeToString(), "number 9"),
     "a refusal of everybody's rows": (
-        pb.FromAgent(
-            ack=pb.Ack(refused=[pb.Refusal(table=1, scopes=[pb.ScopeName(kind=1)] * 101)])
-        ).SerializeToString(),
+        pb.FromAgent(ack=pb.Ack(refused=[pb.Refusal(table=1, scopes=[pb.ScopeName()] * 101)])).SerializeToString(),
         "scopes of a refusal: 101",
     ),
     "ten thousand errors": (pb.FromAgent(report=pb.Report(errors=["x"] * 10_001)).SerializeToString(), "errors"),

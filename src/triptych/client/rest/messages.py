@@ -34,15 +34,29 @@ class ObjectChange(msgspec.Struct, frozen=True):
     fields: list[str] = []
 
 
+class RefusedRows(msgspec.Struct, frozen=True):
+    """A change is not live on a host, whose data plane does not take rows of one table; `reason` has its words.
+
+    `rows` are how many of that table it does not take now, whoever's they are.
+    """
+
+    host: str
+    table: str
+    rows: int
+    reason: str
+
+
 class Written(msgspec.Struct, frozen=True):
     """A write took effect at `revision` (0: at one that is not known, for the answer was lost).
 
-    `laggards` are hosts that had not programmed it in time (null: no wait).
+    `laggards` are hosts where it was not live in time (null: no wait). Those of them that programmed it, but for
+    rows that their data plane does not take, are in `refused`; they were not waited for any longer.
     """
 
     revision: int
     objects: list[ObjectChange] = []
     laggards: list[str] | None = None
+    refused: list[RefusedRows] = []
 
 
 class TableCounts(msgspec.Struct, frozen=True):
@@ -121,7 +135,8 @@ class HostState(msgspec.Struct, frozen=True):
 class Moving(msgspec.Struct, frozen=True):
     """A port that moved to `host`: `former` passes its frames on until every host has programmed `revision`.
 
-    `waiting` are those that have not.
+    `waiting` are those that have not; those of them that did, but for rows that their data plane does not take,
+    are in `refused`.
     """
 
     port: str
@@ -129,6 +144,7 @@ class Moving(msgspec.Struct, frozen=True):
     host: str
     revision: int
     waiting: list[str] = []
+    refused: list[RefusedRows] = []
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -32,6 +32,7 @@ from triptych.stores.base import (
     list_all,
 )
 from triptych.stores.clock import Clock
+from triptych.wire.messages import Refused
 
 _log = structlog.get_logger(__name__)
 
@@ -46,10 +47,11 @@ RETRY_SECONDS = 1.0
 MOST_PUTS = 500
 
 
-class Programmed(msgspec.Struct, frozen=True):
-    """The revision that a host has in its data plane, as another controller heard."""
+class Programmed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The revision that a host has in its data plane, but for what it refuses, as another controller heard."""
 
     revision: int
+    refused: tuple[Refused, ...] = ()
 
 
 class Board:
@@ -59,8 +61,8 @@ class Board:
         self._store = store
         self._publisher = publisher
         self._clock = clock
-        # By host: the revision it programmed, and the store's revision at which that was written.
-        self._written: dict[str, tuple[int, int]] = {}
+        # By host: what it programmed, and the store's revision at which that was written.
+        self._written: dict[str, tuple[Programmed, int]] = {}
         self._lease = 0
         self._renewed = 0.0
 
@@ -110,7 +112,7 @@ class Board:
             except msgspec.DecodeError as error:
                 _log.error("acknowledgement unreadable", key=repr(key), error=str(error))
                 continue
-            self._publisher.heard(host, programmed.revision)
+            self._publisher.heard(host, programmed.revision, programmed.refused)
 
     async def _write(self) -> None:
         while True:
@@ -132,26 +134,22 @@ class Board:
         self._renewed = self._clock.now()
 
     async def _put(self) -> None:
-        now = dict(self._publisher.programmed_here())
+        now = {host: Programmed(revision, refused) for host, revision, refused in self._publisher.programmed_here()}
         for host in self._written.keys() - now.keys():
             # Its agent may be with another controller by now, whose word it is then; a conflict says so.
             key = _key(host)
             await self._store.commit(Txn((Unchanged(key, self._written[host][1]),), deletes=(key,)))
             del self._written[host]
-        said = {host: revision for host, (revision, _) in self._written.items()}
-        news = iter([(host, revision) for host, revision in now.items() if said.get(host) != revision])
+        before = {host: programmed for host, (programmed, _) in self._written.items()}
+        news = iter([(host, programmed) for host, programmed in now.items() if before.get(host) != programmed])
         while chunk := dict(islice(news, MOST_PUTS)):
-            puts = tuple(Put(*_entry(host, revision), lease=self._lease) for host, revision in chunk.items())
+            puts = tuple(Put(_key(host), msgspec.json.encode(said), lease=self._lease) for host, said in chunk.items())
             match await self._store.commit(Txn(puts=puts)):
                 case Committed(at):
-                    self._written.update((host, (revision, at)) for host, revision in chunk.items())
+                    self._written.update((host, (programmed, at)) for host, programmed in chunk.items())
                 case Conflict():
                     raise AssertionError("nothing was compared")
 
 
 def _key(host: str) -> bytes:
     return ACKS + quote(host, safe="").encode()
-
-
-def _entry(host: str, revision: int) -> tuple[bytes, bytes]:
-    return _key(host), msgspec.json.encode(Programmed(revision))

@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from triptych.controller.ports import HostStatus, Listener, Move
+from triptych.controller.ports import HostStatus, Listener, Move, Reached
 from triptych.controller.publish.audience import Audience
 from triptych.controller.publish.bundles import Bundles
 from triptych.controller.publish.concern import concern_of
@@ -25,6 +25,7 @@ from triptych.controller.publish.lingering import LINGER_SECONDS, Lingering
 from triptych.controller.publish.metrics import Metrics
 from triptych.controller.publish.moves import Moves
 from triptych.controller.publish.progress import Progress
+from triptych.controller.publish.refusals import RefusedRows
 from triptych.controller.publish.scopelog import ScopeLog
 from triptych.controller.publish.session import News, Session
 from triptych.controller.publish.work import Work
@@ -78,7 +79,7 @@ class Publisher:
         self._left: dict[str, float] = {}
         """When the last session of a host ended."""
         self._reports: dict[str, Report] = {}
-        self._refused: dict[str, tuple[Refused, ...]] = {}
+        self._refused = RefusedRows()
         self._progress = Progress(self._is_live, now)
         self._lingering = Lingering()
         self._moves = Moves()
@@ -124,16 +125,19 @@ class Publisher:
 
     # What the service asks for (controller.ports.Acks).
 
-    async def wait(self, revision: int, timeout: float) -> tuple[str, ...]:  # noqa: ASYNC109 (it answers, and does not raise)
-        """Wait until every host that a revision concerns has programmed it; who has not after `timeout` seconds."""
+    async def wait(self, revision: int, timeout: float) -> Reached:  # noqa: ASYNC109 (it answers, and does not raise)
+        """Wait until every host that a revision concerns has acknowledged it, `timeout` seconds at most."""
         started = self._now()
         try:
             async with asyncio.timeout(timeout):
                 await self._source.reached(revision)
         except TimeoutError:
             # Nobody here knows yet whom it concerns.
-            return tuple(sorted(host for _, host in self._compiler.declared.hosts))
-        return await self._progress.wait(revision, max(timeout - (self._now() - started), 0))
+            return Reached(tuple(sorted(host for _, host in self._compiler.declared.hosts)))
+        return self._reached(revision, await self._progress.wait(revision, max(timeout - (self._now() - started), 0)))
+
+    def _reached(self, revision: int, late: tuple[str, ...]) -> Reached:
+        return Reached(late, tuple(item for item in self._refused.among(revision) if item.host not in late))
 
     def hurry(self) -> None:
         """Let nobody wait any longer: everyone is answered with who is late now."""
@@ -146,17 +150,19 @@ class Publisher:
     def moves(self) -> tuple[Move, ...]:
         """Ports on their way from one host to another."""
         ports = self._compiler.declared.ports
-        return tuple(
-            Move("/".join(port), former, ports[port].host or "", revision, self._progress.laggards(revision))
-            for port, former, revision in self._moves
-            if port in ports
-        )
+        moves = []
+        for port, former, revision in self._moves:
+            if port in ports:
+                reached = self._reached(revision, self._progress.laggards(revision))
+                host = ports[port].host or ""
+                moves.append(Move("/".join(port), former, host, revision, reached.missing, reached.refused))
+        return tuple(moves)
 
     def _status(self, host: str) -> HostStatus:
         report = self._reports.get(host)
         plain = msgspec.to_builtins(report) if report is not None else {}
-        if host in self._refused:
-            plain["refused"] = msgspec.to_builtins(self._refused[host])
+        if refused := self._refused.of(host):
+            plain["refused"] = msgspec.to_builtins(refused)
         programmed = self._progress.revision_of(host)
         connected = host in self._sessions or host in self.elsewhere
         if connected and programmed and not self._progress.owed(host):
@@ -165,16 +171,18 @@ class Publisher:
         away = 0.0 if connected or host not in self._left else self._now() - self._left[host]
         return HostStatus(host, connected, programmed, plain, away)
 
-    def heard(self, host: str, revision: int) -> None:
+    def heard(self, host: str, revision: int, refused: tuple[Refused, ...]) -> None:
         """A host that is connected to another controller has programmed a revision, as that one tells."""
         self.elsewhere.add(host)
+        if host not in self._sessions:
+            self._refused.said(host, refused)
         self._progress.programmed(host, revision)
 
-    def programmed_here(self) -> Iterator[tuple[str, int]]:
-        """Each host that is connected here, with the revision that it last acknowledged."""
+    def programmed_here(self) -> Iterator[tuple[str, int, tuple[Refused, ...]]]:
+        """Each host that is connected here, with the revision that it last acknowledged and what it refuses."""
         for host in self._sessions:
             if revision := self._progress.revision_of(host):
-                yield host, revision
+                yield host, revision, self._refused.of(host)
 
     # What changes bring.
 
@@ -185,10 +193,13 @@ class Publisher:
         self._bundles.clear()
         self.work.compiled_rows += self._compiler.work.rows
         concerned: set[str] = set(concern.ports)
+        moved: dict[str, frozenset[Scope]] = {}
         for host in concern.scopes:
-            if moved := self._needs(host, revision if host in concern.movers else None, started):
+            if scopes := self._needs(host, revision if host in concern.movers else None, started):
                 concerned.add(host)
-                self._news(host).scopes.update(moved)
+                self._news(host).scopes.update(scopes)
+                moved[host] = scopes
+        self._refused.change(revision, self._compiler.parts, moved)
         for scope, part in self._compiler.parts.items():
             if (log := self._logs.get(scope)) is not None:
                 log.change(revision, part, self._compiler.replaced)
@@ -246,6 +257,9 @@ class Publisher:
             return
         if self._start is not None and self._start[0] == revision:
             self._end_start()
+        if self._refused.among(revision):
+            # Who does not take where a port is now may send to where it was.
+            return
         self._moves.settled(revision)
         self._release(self._lingering.settled(revision))
 
@@ -273,7 +287,7 @@ class Publisher:
         self._progress.forget(host)
         self._reports.pop(host, None)
         self._left.pop(host, None)
-        self._refused.pop(host, None)
+        self._refused.said(host, ())
         if (session := self._sessions.get(host)) is not None:
             session.end("the host is declared no longer")
 
@@ -354,9 +368,7 @@ class Publisher:
         """An agent has everything up to a revision in its data plane, but for what was refused."""
         if refused:
             _log.warning("rows refused", host=session.host, refused=msgspec.to_builtins(refused))
-            self._refused[session.host] = refused
-        else:
-            self._refused.pop(session.host, None)
+        self._refused.said(session.host, refused)
         self._progress.programmed(session.host, revision)
 
     def lost(self, session: Session, scopes: int) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
 from litestar import Response
 
-from triptych.client.rest.messages import HostState, ObjectChange, Written
-from triptych.controller.ports import HostStatus
+from triptych.client.rest.messages import HostState, ObjectChange, RefusedRows, Written
+from triptych.controller.ports import HostStatus, RefusedThere
 from triptych.controller.rest.bodies import etag
 from triptych.controller.service.claims import Refusal
 from triptych.controller.service.reading import Found
@@ -37,7 +38,8 @@ def written(outcome: Outcome, history: str, key: Key | None = None) -> Response[
     for name, step in change.effective:
         fields = _differing(step.old, step.new) if step.action == "changed" else []
         objects.append(ObjectChange(name.kind.value, name.tenant, name.name, step.action, fields))
-    laggards = None if outcome.laggards is None else list(outcome.laggards)
+    laggards = None if outcome.reached is None else list(outcome.reached.missing)
+    refused = () if outcome.reached is None else outcome.reached.refused
     revision = outcome.written.revision
     headers = {REVISION: str(revision)}
     status = HTTPStatus.OK
@@ -46,7 +48,12 @@ def written(outcome: Outcome, history: str, key: Key | None = None) -> Response[
         if step.new is not None:
             headers["etag"] = etag(history, step.revision if step.old == step.new else revision)
             status = HTTPStatus.CREATED if step.old is None else HTTPStatus.OK
-    return Response(Written(revision, objects, laggards), status_code=status, headers=headers)
+    return Response(Written(revision, objects, laggards, refused_rows(refused)), status_code=status, headers=headers)
+
+
+def refused_rows(refused: Iterable[RefusedThere]) -> list[RefusedRows]:
+    """What data planes do not take."""
+    return [RefusedRows(item.host, item.table, item.rows, item.reason) for item in refused]
 
 
 def _differing(old: Object | None, new: Object | None) -> list[str]:

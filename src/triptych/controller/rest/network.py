@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from triptych import __version__
 from triptych.client.rest.api import Explanation
 from triptych.client.rest.messages import Moving, Status, Written
-from triptych.controller.rest.answers import host_state, written
+from triptych.controller.rest.answers import host_state, refused_rows, written
 from triptych.controller.rest.bodies import read_documents, read_fields
 from triptych.controller.rest.desk import SHOWN, WRITTEN, AtDesk, By
 from triptych.controller.rest.large import streamed
@@ -173,7 +173,10 @@ async def status(desk: AtDesk, caller: By) -> Status:
     refusals = desk.service.refusals
     since = desk.service.now() - REFUSALS_SECONDS
     hosts = [host_state(item, found.revision, refusals.of(item.host, since)) for item in found.hosts]
-    moving = [Moving(move.port, move.former, move.host, move.revision, list(move.waiting)) for move in found.moves]
+    moving = [
+        Moving(move.port, move.former, move.host, move.revision, list(move.waiting), refused_rows(move.refused))
+        for move in found.moves
+    ]
     return Status(__version__, found.revision, dict(found.objects), hosts, moving)
 
 

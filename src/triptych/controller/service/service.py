@@ -17,7 +17,7 @@ import structlog
 from triptych.controller.limits import RateLimit
 from triptych.controller.metrics import Metrics
 from triptych.controller.mirror import Mirror
-from triptych.controller.ports import Acks, AttachGrant
+from triptych.controller.ports import Acks, AttachGrant, Reached
 from triptych.controller.service.access import Actor, Role, require, require_write
 from triptych.controller.service.audit import Origin, audit_put
 from triptych.controller.service.backoff import Backoff
@@ -58,10 +58,10 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a write came to. `laggards` are hosts that had not programmed it in time (None: nobody waited)."""
+    """What a write came to, and how far it had come when the time to wait was over (None: nobody waited)."""
 
     written: Written
-    laggards: tuple[str, ...] | None = None
+    reached: Reached | None = None
 
 
 class Service:
