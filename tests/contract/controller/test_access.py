@@ -111,6 +111,29 @@ async def test_roles_and_tenants(bench: StoreBench) -> None:
                     break
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "apply"),
+        ("POST", "plan"),
+        ("PUT", "tenants/acme"),
+        ("POST", "ports/acme/a/migrate"),
+        ("DELETE", "tenants/acme"),
+        ("POST", "tokens"),
+    ],
+)
+async def test_who_may_only_read_is_not_listened_to(method: str, path: str) -> None:
+    """A viewer is refused while the body that it promised has yet to come, so none of it is kept."""
+    async with MemoryStore() as store, served(store) as api, asyncio.timeout(20):
+        viewer = await api.token(Role.VIEWER, "acme")
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.controller.rest_port)
+        lines = [f"{method} /v1/{path} HTTP/1.1", "host: c", f"authorization: Bearer {viewer}", "content-length: 9", ""]
+        writer.write("\r\n".join([*lines, ""]).encode())
+        answer = await reader.readuntil(b"\r\n")
+        writer.close()
+        assert answer.split()[1] == b"403"
+
+
 @pytest.mark.parametrize("shown", ["", "Bearer", "Bearer x", "Bearer a.b", "Basic YTpi", "Bearer \x7f.x"])
 async def test_without_a_valid_token(shown: str) -> None:
     """Everything but health, readiness and the documentation needs a token; the answer does not say what was wrong."""

@@ -17,7 +17,7 @@ from litestar.types import Guard
 from triptych import __version__
 from triptych.controller.rest import admin, health, network, objects, watch
 from triptych.controller.rest.asgi import App
-from triptych.controller.rest.desk import Desk, authenticate, provide_caller, provide_desk
+from triptych.controller.rest.desk import Desk, authenticate, check_role, provide_caller, provide_desk
 from triptych.controller.rest.front import Front
 from triptych.controller.rest.page import PagePlugin
 from triptych.controller.rest.problems import HANDLERS
@@ -49,7 +49,8 @@ def make_litestar(desk: Desk) -> Litestar:
 
     return Litestar(
         route_handlers=[
-            guarded("/v1", [*nouns, *network.HANDLERS, *watch.HANDLERS, *admin.HANDLERS], check_query),
+            guarded("/v1", [*nouns, *network.HANDLERS, *watch.HANDLERS], check_query, check_role),
+            guarded("/v1", admin.HANDLERS, check_query),
             guarded("/", health.GUARDED),
             Router("/", route_handlers=health.OPEN, dependencies={"desk": dependencies["desk"]}),
         ],

@@ -17,6 +17,7 @@ from litestar.params import SkipValidation
 
 from triptych.controller.limits import RateLimit, TooManyRequestsError
 from triptych.controller.metrics import Metrics
+from triptych.controller.service.access import Role, require
 from triptych.controller.service.reading import Reading
 from triptych.controller.service.revocations import RevocationBook
 from triptych.controller.service.service import Caller, Service
@@ -24,6 +25,7 @@ from triptych.controller.service.tokens import TokenBook
 from triptych.errors import UnauthenticatedError
 
 _SCHEME = "bearer "
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 WRITTEN, SHOWN = 10, 100
 """Objects in a document, and objects or rows in an answer, that are as much work as a request is."""
@@ -104,6 +106,14 @@ async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], _handler:
     except TooManyRequestsError:
         desk.metrics.limited.inc()
         raise
+
+
+async def check_role(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """A guard: lets nobody through who may only read and sends something to be written, of which nothing is read."""
+    scope: Any = connection.scope
+    if scope["method"] not in _READS:
+        caller: Caller = connection.state.caller
+        require(caller.actor, Role.OPERATOR)
 
 
 def provide_desk(state: State) -> Desk:
