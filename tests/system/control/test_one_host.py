@@ -25,7 +25,7 @@ KEYS = [Key(Kind.PORT, "acme", f"late-{number}") for number in range(4)]
 def test_a_table_that_is_full(fleet_lab: Lab, tmp_path: Path) -> None:
     """What does not fit is named to who waits for it and in every status; what fits, others, and room for all go on."""
     held = len(fleet_lab.actual("h1").tables[LOCATIONS.name])
-    full = f"table locations is full with its {held + 2} rows; raise sizes.locations (now {held + 2})"
+    full = f"table locations is full with its {held + 2} rows; raise sizes.locations (now {held + 2}) and open again"
 
     def late(host: str) -> int:
         rows = fleet_lab.actual(host).tables[LOCATIONS.name]
