@@ -74,7 +74,7 @@ class Recorder:
                 future.set_result(None)
         return Programmed(batch.revision)
 
-    async def reached(self, revision: int, timeout: float = 20) -> None:  # noqa: ASYNC109 (a bound for tests)
+    async def reached(self, revision: int, timeout: float = 60) -> None:  # noqa: ASYNC109 (a bound for tests)
         """Wait until a revision is programmed."""
         if self.revision < revision:
             future = asyncio.get_running_loop().create_future()

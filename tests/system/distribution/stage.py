@@ -20,7 +20,7 @@ from triptych.testing.certificates import Authority, Issued
 from triptych.testing.pupils import Declaring, Recorder
 
 
-async def until(holds: Callable[[], bool], timeout: float = 20) -> None:  # noqa: ASYNC109 (a bound for tests)
+async def until(holds: Callable[[], bool], timeout: float = 60) -> None:  # noqa: ASYNC109 (a bound for tests)
     """Let others run until something holds."""
     async with asyncio.timeout(timeout):
         while not holds():  # noqa: ASYNC110 (it looks at several parts of two ends)

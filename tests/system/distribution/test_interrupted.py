@@ -66,7 +66,7 @@ def test_a_claim_under_way_when_the_connection_ends_is_answered(
             asking = asyncio.ensure_future(ask(agent))
             await until(lambda: silent.asked == 1)
             await end(stage)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 with pytest.raises(ControllerUnavailableError, match="controller did not answer"):
                     await asking
 
