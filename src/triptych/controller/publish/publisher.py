@@ -2,7 +2,7 @@
 
 The publisher listens to the mirror: it takes each change in at once, counts whom it
 concerns, and wakes their sessions. What a session then sends is made from the logs of the
-scopes, whose bytes all sessions share.
+scopes (`shelf`), whose bytes all sessions share.
 """
 
 from __future__ import annotations
@@ -17,17 +17,15 @@ import structlog
 
 from triptych.controller.ports import HostStatus, Listener, Move, Reached
 from triptych.controller.publish.audience import Audience
-from triptych.controller.publish.bundles import Bundles
 from triptych.controller.publish.concern import concern_of
-from triptych.controller.publish.encode import Encoded, encode_remove
 from triptych.controller.publish.facts import changed_facts, fleet_vteps
 from triptych.controller.publish.lingering import LINGER_SECONDS, Lingering
 from triptych.controller.publish.metrics import Metrics
 from triptych.controller.publish.moves import Moves
 from triptych.controller.publish.progress import Progress
 from triptych.controller.publish.refusals import RefusedRows
-from triptych.controller.publish.scopelog import ScopeLog
 from triptych.controller.publish.session import News, Session
+from triptych.controller.publish.shelf import Shelf
 from triptych.controller.publish.work import Work
 from triptych.core.compile import Change, Compiler, Scope
 from triptych.core.tables import Delta
@@ -71,8 +69,7 @@ class Publisher:
         self._source = source
         self._now = now
         self._audience = Audience()
-        self._logs: dict[Scope, ScopeLog] = {}
-        self._bundles = Bundles()
+        self.shelf = Shelf(source, self.work)
         self._sessions: dict[str, Session] = {}
         self.elsewhere: set[str] = set()
         """Hosts that are connected to other controllers, as these tell."""
@@ -190,7 +187,7 @@ class Publisher:
         started = self._now()
         declared = self._compiler.declared
         concern = concern_of(declared, self._compiler.former, self._compiler.newcomers)
-        self._bundles.clear()
+        self.shelf.change(revision, self._compiler.parts, self._compiler.replaced)
         self.work.compiled_rows += self._compiler.work.rows
         concerned: set[str] = set(concern.ports)
         moved: dict[str, frozenset[Scope]] = {}
@@ -200,9 +197,7 @@ class Publisher:
                 self._news(host).scopes.update(scopes)
                 moved[host] = scopes
         self._refused.change(revision, self._compiler.parts, moved)
-        for scope, part in self._compiler.parts.items():
-            if (log := self._logs.get(scope)) is not None:
-                log.change(revision, part, self._compiler.replaced)
+        for scope in self._compiler.parts:
             for host in self._audience.hosts_of(scope):
                 concerned.add(host)
                 self._news(host).scopes.add(scope)
@@ -244,7 +239,7 @@ class Publisher:
         gained, lost = self._audience.set(host, needed | self._lingering.scopes_of(host))
         for scope in lost:
             if not self._audience.hosts_of(scope):
-                self._logs.pop(scope, None)
+                self.shelf.drop(scope)
         return gained | lost
 
     def _is_live(self, revision: int, seconds: float) -> None:
@@ -309,43 +304,6 @@ class Publisher:
     def scopes_of(self, host: str) -> frozenset[Scope]:
         """What a host is to have."""
         return self._audience.scopes_of(host)
-
-    def _log_of(self, scope: Scope) -> ScopeLog:
-        log = self._logs.get(scope)
-        if log is None:
-            log = self._logs[scope] = ScopeLog(
-                scope, self._source.revision, lambda: self._compiler.scope(scope), self.work
-            )
-        return log
-
-    def unprepared(self, scope: Scope, base: int | None) -> bool:
-        """Whether what leads from there to now, or the digest, is so much work that it is to be prepared."""
-        log = self._log_of(scope)
-        return log.unsettled or log.laborious(base)
-
-    async def prepare(self, scope: Scope, base: Callable[[], int | None]) -> None:
-        """Do that beside the loop; `base` is asked when the digest is known."""
-        await self._log_of(scope).prepare(base)
-
-    def updates(self, scope: Scope, base: int | None) -> Encoded:
-        """What leads from a revision of a scope to now."""
-        return self._log_of(scope).updates(base)
-
-    def removal(self, scope: Scope) -> Encoded:
-        """The end of a scope."""
-        return encode_remove(scope, self._source.revision)
-
-    def bundle(self, updates: Encoded) -> bytes:
-        """Updates as one piece of a message."""
-        return self._bundles.get(updates)
-
-    def stands_at(self, scope: Scope, digest: int) -> int | None:
-        """The revision at which a scope that somebody needs had a digest."""
-        return self._log_of(scope).revision_with(digest)
-
-    def revision_of(self, scope: Scope) -> int:
-        """The revision that last changed a scope."""
-        return self._log_of(scope).revision
 
     def facts(self, host: str, news: News) -> FactsUpdate:
         """What a host is told besides rows."""

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple, Protocol
 
 from triptych.controller.publish.encode import Encoded
+from triptych.controller.publish.shelf import Shelf
 from triptych.core.compile import Scope
 from triptych.core.compile.lookup import Id
 from triptych.errors import WireError
@@ -37,6 +38,8 @@ REMOVALS_AT_ONCE = 1000
 class Desk(Protocol):
     """What a session asks of its publisher."""
 
+    shelf: Shelf
+
     @property
     def revision(self) -> int:
         """The store's revision that rows are at."""
@@ -49,34 +52,6 @@ class Desk(Protocol):
 
     def scopes_of(self, host: str) -> frozenset[Scope]:
         """What a host is to have."""
-        ...
-
-    def unprepared(self, scope: Scope, base: int | None) -> bool:
-        """Whether `updates` or `stands_at` are so much work that they are to be prepared."""
-        ...
-
-    async def prepare(self, scope: Scope, base: Callable[[], int | None]) -> None:
-        """Do it beside the loop; `base` is asked when `stands_at` is known."""
-        ...
-
-    def updates(self, scope: Scope, base: int | None) -> Encoded:
-        """What leads from a revision of a scope (None: from nothing) to now."""
-        ...
-
-    def removal(self, scope: Scope) -> Encoded:
-        """The end of a scope."""
-        ...
-
-    def bundle(self, updates: Encoded) -> bytes:
-        """Updates as one piece of a message, shared by all who are sent the same."""
-        ...
-
-    def stands_at(self, scope: Scope, digest: int) -> int | None:
-        """The revision at which a scope had a digest, if that is known."""
-        ...
-
-    def revision_of(self, scope: Scope) -> int:
-        """The revision that last changed a scope."""
         ...
 
     def facts(self, host: str, news: News) -> FactsUpdate | None:
@@ -215,14 +190,14 @@ class Session:
         for scope in sorted(wanted if self.news.everything else self.news.scopes & wanted):
             if self.ended:
                 return
-            if self._desk.unprepared(scope, self._stands.get(scope)):
-                await self._desk.prepare(scope, partial(self._stand, scope))
+            if self._desk.shelf.unprepared(scope, self._stands.get(scope)):
+                await self._desk.shelf.prepare(scope, partial(self._stand, scope))
 
     def _stand(self, scope: Scope) -> int | None:
         """At which revision of a scope the agent is; None: it has nothing of it."""
         digest = self._brought.pop(scope, None)
         # A digest, not a revision, says what an agent holds: it is right whatever the history.
-        if digest is not None and (found := self._desk.stands_at(scope, digest)) is not None:
+        if digest is not None and (found := self._desk.shelf.stands_at(scope, digest)) is not None:
             self._stands[scope] = found
         return self._stands.get(scope)
 
@@ -242,7 +217,7 @@ class Session:
             more = number < len(batches)
             # The parts of the facts go with the last batches; nearly always there is one.
             part = parts[number - 1 - len(batches)] if number > len(batches) - len(parts) else None
-            message = encode_batch(start + number, revision, self._desk.bundle(batch), part, more)
+            message = encode_batch(start + number, revision, self._desk.shelf.bundle(batch), part, more)
             self._desk.sent(message)
             yield message
 
@@ -254,12 +229,12 @@ class Session:
         # In one order for all, so that hosts with the same needs share what they are sent.
         for scope in sorted(wanted | brought if news.everything else news.scopes):
             if scope in wanted:
-                updates += self._desk.updates(scope, self._stand(scope))
-                self._stands[scope] = self._desk.revision_of(scope)
+                updates += self._desk.shelf.updates(scope, self._stand(scope))
+                self._stands[scope] = self._desk.shelf.revision_of(scope)
             elif scope in self._stands and removed < REMOVALS_AT_ONCE:
                 del self._stands[scope]
                 self._brought.pop(scope, None)
-                updates += self._desk.removal(scope)
+                updates += self._desk.shelf.removal(scope)
                 removed += 1
             elif scope in self._stands:
                 self.news.scopes.add(scope)
