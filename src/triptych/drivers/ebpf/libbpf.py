@@ -182,6 +182,10 @@ class BpfObject:
     def _refused(self, what: str, code: int) -> PrivilegeError | DataPlaneError:
         if code in {errno.EPERM, errno.EACCES} and os.geteuid() != 0:
             return PrivilegeError(f"cannot {what} {self._path}: {os.strerror(code)}; run as root")
+        if code == errno.ENOMEM:
+            return DataPlaneError(
+                f"cannot {what} {self._path}: {os.strerror(code)}; free memory, or bound tables by sizes"
+            )
         words = "\n".join(list(_said)[-_LINES_SHOWN:])
         return DataPlaneError(
             f"cannot {what} {self._path}: {os.strerror(code)}; "

@@ -15,8 +15,8 @@ from triptych.errors import DataPlaneError, TriptychError
 from triptych.kernel import grace, uapi
 from triptych.kernel.bpf import MapInfo
 
-PATIENCE = 60.0
-"""Seconds after a growth that failed in which none is tried."""
+PATIENCE = 30.0
+"""Seconds after a growth that failed in which none is tried; less than between two audits, which try again."""
 
 _ELEMENT, _BUCKET, _NODE = 48, 16, 40
 """Bytes that the kernel keeps beside key and value in a hash map, for a bucket of it, and beside a trie's node."""
@@ -85,7 +85,8 @@ class Room:
             self._afford(wanted)
             self._plane.enlarge(wanted)
         except (TriptychError, OSError) as error:
-            self._failure = str(error)
+            # What a loader says in more lines is for whoever starts an agent.
+            self._failure = str(error).partition("\n")[0]
             self._not_before = self._clock() + PATIENCE
             self.settle()
 
