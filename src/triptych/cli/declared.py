@@ -56,22 +56,21 @@ def plan(
 ) -> None:
     """Say what apply would change: the objects, and the rows, table by table and host by host. Changes nothing."""
     from triptych.cli.located import Files
-    from triptych.cli.planned import picture, pruned
+    from triptych.cli.planned import picture
     from triptych.client.rest import api
 
     files = Files(file)
     with controller(where) as client:
         if host is not None and Key(Kind.HOST, "", host) not in files.declared:
             client.send(api.get(Key(Kind.HOST, "", host)))
-        planned = _ask(client, api.plan(files.data, host=host, rows=rows), files)
-        gone = removal.changes(removal.surplus(client, files.declared)) if prune else []
+        planned = _ask(client, api.plan(files.data, host=host, rows=rows, prune=prune), files)
+    if prune:
+        removal.surplus(planned)
     if output is not Format.TABLE:
-        print_data({**plain(planned), **({"pruned": gone} if prune else {})}, output)
+        shown = plain(planned)
+        print_data(shown if prune else {name: part for name, part in shown.items() if name != "pruned"}, output)
         return
     console.print(picture(planned, host))
-    if prune:
-        console.print()
-        console.print(pruned(gone))
 
 
 @asking
@@ -89,10 +88,8 @@ def apply(
 
     files = Files(file)
     with controller(where) as client:
-        gone = removal.surplus(client, files.declared) if prune else []
+        gone = removal.surplus(_ask(client, api.plan(files.data, rows=0, prune=True), files)) if prune else []
         if gone:
-            # Nobody is to agree to deletions for a document that is refused.
-            _ask(client, api.plan(files.data, rows=0), files)
             removal.confirm(gone, yes=yes)
         # First what is wanted, in one transaction: when that is refused, nothing is gone.
         written = _ask(client, api.apply(files.data, wait=None if gone else wait), files)

@@ -27,9 +27,11 @@ _KEYS = {
 
 def picture(plan: Plan, host: str | None = None) -> RenderableType:
     """The whole plan; `host` is the one whose rows were asked for."""
-    if not plan.objects:
+    if not plan.objects and not plan.pruned:
         return Text(f"nothing would change (as of revision {plan.revision})")
-    parts: list[RenderableType] = [_objects(plan), Text()]
+    parts: list[RenderableType] = [_objects(plan), Text()] if plan.objects else []
+    if plan.pruned is not None:
+        parts += [_pruned(plan.pruned), Text()]
     if plan.hosts:
         parts += [_counts(plan), Text()]
     else:
@@ -47,8 +49,8 @@ def picture(plan: Plan, host: str | None = None) -> RenderableType:
     return Group(*parts[:-1])
 
 
-def pruned(gone: list[ObjectChange]) -> RenderableType:
-    """What would be deleted besides, one by one, after the rest is written."""
+def _pruned(gone: list[ObjectChange]) -> RenderableType:
+    """What would be deleted besides, one by one, after the rest is written; the rows are those after that."""
     if not gone:
         return Text("nothing would be pruned")
     lines = [Text(f"- {Kind(item.kind).singular} {typed(item.kind, item.tenant, item.name)}", "red") for item in gone]

@@ -1,9 +1,4 @@
-"""What goes: the objects of documents, and those that documents of the same tenants and kinds no longer name.
-
-Pruning is narrow on purpose. A document speaks for a kind of a tenant when it lists at least
-one object of it; what it does not list there is surplus. Hosts and tenants are never
-surplus: others are declared elsewhere, and everything hangs on them.
-"""
+"""What goes: the objects of documents, and those that a plan with pruning names."""
 
 from __future__ import annotations
 
@@ -18,39 +13,25 @@ from triptych.cli.kinds import typed
 from triptych.cli.output import say
 from triptych.cli.usage import UsageError
 from triptych.core.model import Key, Kind
-from triptych.errors import NotFoundError, TriptychError
+from triptych.errors import InputError, NotFoundError, TriptychError
 
 if TYPE_CHECKING:
     from triptych.client.rest import Client
-    from triptych.client.rest.messages import ObjectChange, Written
+    from triptych.client.rest.messages import ObjectChange, Plan, Written
 
 _DEPENDENTS_FIRST = (Kind.ROUTE, Kind.L2_GATEWAY, Kind.PORT, Kind.SEGMENT, Kind.ROUTER, Kind.TENANT, Kind.HOST)
-_NEVER = (Kind.HOST, Kind.TENANT)
 
 
-def surplus(client: Client, declared: Collection[Key]) -> list[Key]:
-    """What the controller has of the tenants and kinds that a document lists, and the document has not."""
-    from triptych.client.rest import api
-
-    owners = sorted({(key.kind.value, key.tenant) for key in declared if key.kind not in _NEVER})
-    found = [
-        _key_of(Kind(kind), item)
-        for kind, tenant in owners
-        for item in client.items(api.listing(Kind(kind), {"tenant": tenant}))
-    ]
-    return in_order_of_removal(key for key in found if key not in declared)
+def surplus(planned: Plan) -> list[Key]:
+    """What a plan with pruning deletes; InputError when the controller did not say."""
+    if planned.pruned is None:
+        raise InputError("the controller is older than this command and plans no pruning; update it first")
+    return [Key(Kind(item.kind), item.tenant, item.name) for item in planned.pruned]
 
 
 def in_order_of_removal(keys: Iterable[Key]) -> list[Key]:
     """Those first that refer to others."""
     return sorted(keys, key=lambda key: (_DEPENDENTS_FIRST.index(key.kind), key.tenant, key.name))
-
-
-def changes(keys: Iterable[Key]) -> list[ObjectChange]:
-    """Their removal, as a plan tells it."""
-    from triptych.client.rest.messages import ObjectChange
-
-    return [ObjectChange(key.kind.value, key.tenant, key.name, "deleted") for key in keys]
 
 
 def remove(client: Client, keys: Collection[Key], *, wait: float | None = None) -> Written:
@@ -91,11 +72,6 @@ def confirm(keys: Collection[Key], *, yes: bool) -> None:
         raise UsageError(f"--prune would delete {len(keys)} objects, and nobody can be asked here; give --yes")
     if not typer.confirm(f"Delete these {len(keys)} objects?", err=True):
         raise typer.Exit(1)
-
-
-def _key_of(kind: Kind, item: dict[str, Any]) -> Key:
-    name = f"{item['router']} {item['prefix']}" if kind is Kind.ROUTE else item["name"]
-    return Key(kind, item.get("tenant", ""), name)
 
 
 def _name(item: ObjectChange) -> str:

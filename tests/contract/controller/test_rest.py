@@ -242,6 +242,16 @@ async def test_plan_changes_nothing(bench: StoreBench) -> None:
         after = (await api.ask("GET", "/v1/hosts/h2/tables")).json()
         assert {name: part["added"] for name, part in of_h2["rows"].items()} == {k: v for k, v in after.items() if v}
         await api.ask("POST", "/v1/plan", 422, json={"ports": [{"tenant": "acme", "name": "c", "segment": "x"}]})
+        assert plan["pruned"] is None
+        pruning = (await api.ask("POST", "/v1/plan", json=document, params={"prune": "true", "host": "h2"})).json()
+        assert pruning["objects"] == []
+        assert [(item["action"], item["kind"], item["name"]) for item in pruning["pruned"]] == [
+            ("deleted", "ports", "a")
+        ]
+        assert [row["ip"] for row in pruning["rows"]["neighbors"]["removed"]] == ["10.1.0.2"]
+        web = {"segments": [{"tenant": "acme", "name": "new"}]}
+        problem = (await api.ask("POST", "/v1/plan", 409, json=web, params={"prune": "true"})).json()
+        assert problem["detail"].startswith("segment acme/web: cannot be deleted while port acme/")
 
 
 async def test_questions(bench: StoreBench) -> None:

@@ -7,10 +7,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.unit.cli.controlled import Commands, RunningController, running_controller
+from triptych.cli import removal
+from triptych.cli.removal import surplus
+from triptych.client.rest.messages import Plan, Written
+from triptych.errors import InputError
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "two-tenants.yaml"
 SMALL = """
@@ -32,6 +37,7 @@ segments:
 ports:
   - {tenant: acme, name: a, segment: web, host: h2}
 """
+NEW_HOST = "name: c, segment: old, host: h1"
 LEFT = ["acme/a", "globex/a"]
 
 
@@ -58,24 +64,54 @@ def ports(triptych: Commands) -> list[str]:
 
 
 def test_a_plan_shows_what_pruning_would_delete(triptych: Commands) -> None:
-    """Only objects of listed kinds and tenants are surplus, dependents first; planning deletes nothing."""
+    """Only objects of listed kinds and tenants are surplus, dependents first; their rows go, host by host.
+
+    Planning deletes nothing.
+    """
     done = triptych("plan", "-f", "-", "--prune", stdin=WANTED)
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line.rstrip() for line in done.stdout.splitlines()]
-    assert lines[0] == "~ port acme/a  host"
-    assert lines[-4:] == [
+    assert lines[:12] == [
+        "~ port acme/a  host",
+        "",
         "and then would be deleted, one by one",
         "- port acme/b",
         "- port acme/c",
         "- segment acme/old",
+        "",
+        "rows that change",
+        "host       locations  neighbors  routes",
+        "(network)  ~1 -2      -2         ·",
+        "h1         -2         -2         ·",
+        "h2         +1 -1      +1 -1      ·",
     ]
+    assert [line.split()[:2] for line in lines if line.startswith("  -")] == [["-", "acme/web"], ["-", "acme/old"]] * 2
     data = json.loads(triptych("plan", "-f", "-", "--prune", "-o", "json", stdin=WANTED).stdout)
     assert [(item["kind"], item["name"], item["action"]) for item in data["pruned"]] == [
         ("ports", "b", "deleted"),
         ("ports", "c", "deleted"),
         ("segments", "old", "deleted"),
     ]
+    (row,) = data["rows"]["neighbors"]["removed"][1:]
+    assert (row["segment"], data["counts"]["neighbors"]) == ("acme/old", {"added": 0, "changed": 0, "removed": 2})
+    assert "pruned" not in json.loads(triptych("plan", "-f", "-", "-o", "json", stdin=WANTED).stdout)
     assert ports(triptych) == ["acme/a", "acme/b", "acme/c", "globex/a"]
+
+
+def test_a_plan_without_surplus_says_so(triptych: Commands) -> None:
+    """A document that lists everything prunes nothing, in a plan that changes something and in one that does not."""
+    assert triptych("plan", "-f", "-", "--prune", stdin=SMALL).stdout.startswith(
+        "nothing would change (as of revision "
+    )
+    moved = triptych("plan", "-f", "-", "--prune", stdin=SMALL.replace("name: c, segment: old, host: h2", NEW_HOST))
+    assert moved.stdout.splitlines()[:3] == ["~ port acme/c  host", "", "nothing would be pruned"]
+
+
+def test_a_controller_that_plans_no_pruning_is_told_from_one_without_surplus() -> None:
+    """An answer that does not speak of pruning at all is refused; nothing is taken for granted."""
+    assert surplus(Plan(7, pruned=[])) == []
+    with pytest.raises(InputError, match="the controller is older than this command"):
+        surplus(Plan(7))
 
 
 def test_pruning_asks_or_is_told_yes(triptych: Commands) -> None:
@@ -105,12 +141,37 @@ def test_a_refused_apply_prunes_nothing(triptych: Commands) -> None:
     assert ports(triptych) == ["acme/a", "acme/b", "acme/c", "globex/a"]
 
 
-def test_a_refused_deletion_does_not_hide_what_was_written(triptych: Commands) -> None:
-    """What was applied before a deletion is refused is told, and then the refusal."""
-    segment = "segments:\n  - {tenant: acme, name: web, subnets: [{cidr: 10.0.1.0/24}, {cidr: 10.0.9.0/24}]}\n"
+WIDER = "segments:\n  - {tenant: acme, name: web, subnets: [{cidr: 10.0.1.0/24}, {cidr: 10.0.9.0/24}]}\n"
+
+
+@pytest.mark.parametrize("words", [("plan",), ("apply", "--yes")], ids=" ".join)
+def test_what_others_refer_to_is_not_pruned_and_nothing_is_written(triptych: Commands, words: tuple[str, ...]) -> None:
+    """Where a deletion would be refused, plan and apply say so before anything is done."""
+    done = triptych(*words, "-f", "-", "--prune", stdin=WIDER)
+    assert (done.returncode, done.stdout) == (1, "")
+    remedy = "delete or change these first"
+    refusal = f"segment acme/old: cannot be deleted while port acme/c refer to it; {remedy}"
+    assert done.stderr == f"triptych: {refusal}\n"
+    assert len(json.loads(triptych("get", "segment", "acme/web", "-o", "json").stdout)["segments"][0]["subnets"]) == 1
+
+
+def test_a_refused_deletion_does_not_hide_what_was_written(triptych: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where somebody declares a reference between plan and deletion, what was applied is told, and then the refusal."""
+    remove = removal.remove
+
+    def late(*args: Any, **options: Any) -> Written:
+        claimed = "ports: [{tenant: acme, name: late, segment: old}]"
+        assert triptych.process("apply", "-f", "-", stdin=claimed).returncode == 0
+        return remove(*args, **options)
+
+    monkeypatch.setattr(removal, "remove", late)
+    segment = WIDER + "ports:\n  - {tenant: acme, name: a, segment: web, host: h1}\n"
     done = triptych("apply", "-f", "-", "--prune", "--yes", stdin=segment)
-    assert (done.returncode, done.stdout) == (1, "changed segment acme/web (subnets)\n")
-    assert "segment acme/old: cannot be deleted while port acme/c refer to it" in done.stderr
+    assert done.returncode == 1
+    assert done.stdout.startswith("changed segment acme/web (subnets)\n")
+    assert "deleted before what follows was refused: port acme/b, port acme/c" in done.stderr
+    assert "segment acme/old: cannot be deleted while port acme/late refer to it" in done.stderr
+    assert triptych("delete", "port", "acme/late").returncode == 0
 
 
 def test_everything_that_a_document_names_can_be_deleted(triptych: Commands) -> None:

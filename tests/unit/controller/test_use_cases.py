@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from itertools import pairwise
 
 import msgspec
@@ -12,26 +13,29 @@ from hypothesis import strategies as st
 
 from triptych.controller.limits import DEBT, RateLimit, TooManyRequestsError
 from triptych.controller.ports import HostStatus
-from triptych.controller.service.access import Role
+from triptych.controller.service import service
+from triptych.controller.service.access import LOCAL, Role
 from triptych.controller.service.audit import Origin, list_audit, trim_audit
 from triptych.controller.service.backoff import Backoff
 from triptych.controller.service.decide import decide, wanted
-from triptych.controller.service.plan import Plan, plan
+from triptych.controller.service.plan import ObjectChange, Plan, plan
 from triptych.controller.service.rows import RowNames
+from triptych.controller.service.service import Caller
 from triptych.controller.service.tokens import TokenBook, issue, new_token
 from triptych.core.compile import Compiler
-from triptych.core.model import Document, Kind, Network, document_of
+from triptych.core.model import Document, Kind, Network, Object, document_of
 from triptych.core.tables import TABLES, TableSet, difference
 from triptych.errors import (
     ContentionError,
     DocumentError,
     InputError,
+    ReferencedError,
     UnauthenticatedError,
 )
 from triptych.stores.base import Put, Txn
 from triptych.stores.memory import MemoryStore
 from triptych.testing.networks import networks
-from triptych.testing.office import open_office, port, town
+from triptych.testing.office import Office, open_office, port, town
 
 
 def counted(before: TableSet, after: TableSet) -> dict[str, tuple[int, int, int]]:
@@ -83,6 +87,93 @@ def test_a_plan_is_what_happens(base: Network, other: Network, data: st.DataObje
         for host, parts in made.hosts.items()
     }
     assert planned == {host: parts for host, parts in of_hosts.items() if parts}
+
+
+@settings(max_examples=20)
+@given(networks(), networks(), st.data())
+def test_a_plan_with_pruning_is_what_happens(base: Network, other: Network, data: st.DataObject) -> None:
+    """Its rows are those in which the networks differ after an apply and the deletions, each in its turn.
+
+    What the plan refuses, a deletion after the apply refuses too.
+    """
+    both = [*base, *other]
+    chosen = data.draw(st.lists(st.sampled_from(both), unique_by=lambda item: item.key)) if both else []
+    document = document_of(Network(chosen))
+
+    async def run() -> None:
+        async with MemoryStore() as store, open_office(store) as office:
+            await office.apply(document_of(base))
+            before = Compiler(office.network)
+            try:
+                made = await office.service.plan([Document("", document)], Caller(LOCAL), rows=10**6, prune=True)
+            except DocumentError:
+                return
+            except ReferencedError as error:
+                made, said = Plan(0, (), {}, {}, False, {}), _gist(error)
+            else:
+                said = "", 0
+            await office.apply(document)
+            gone = _surplus(office.network, chosen)
+            assert await deleted(office, gone) == said
+            if said[0]:
+                return
+            assert made.pruned == gone
+            after = Compiler(office.network)
+            whole = {name: (part.added, part.changed, part.removed) for name, part in made.counts.items()}
+            assert whole == counted(before.rows, after.rows)
+            of_hosts = {
+                host.name: counts
+                for host in Network(both).hosts
+                if (counts := counted(before.host_rows(host.name), after.host_rows(host.name)))
+            }
+            assert of_hosts == {
+                host: {name: (part.added, part.changed, part.removed) for name, part in parts.items()}
+                for host, parts in made.hosts.items()
+            }
+
+    asyncio.run(run())
+
+
+async def deleted(office: Office, gone: Iterable[ObjectChange]) -> tuple[str, int]:
+    """Delete objects in their order; the gist of the first refusal."""
+    for item in gone:
+        try:
+            await office.delete(Kind(item.kind), item.tenant, item.name)
+        except ReferencedError as refused:
+            return _gist(refused)
+    return "", 0
+
+
+def _gist(error: ReferencedError) -> tuple[str, int]:
+    """What is refused, and how many are in the way; which of them are named is a matter of their order."""
+    return error.name, len(error.referrers) + error.more
+
+
+def _surplus(network: Network, listed: list[Object]) -> tuple[ObjectChange, ...]:
+    """What is of the kinds and tenants that are listed, and is not listed itself, in the order of removal."""
+    keys = {item.key for item in listed}
+    owners = {key[:2] for key in keys}
+    order = [Kind.ROUTE, Kind.L2_GATEWAY, Kind.PORT, Kind.SEGMENT, Kind.ROUTER]
+    gone = [item.key for item in network if item.key.kind in order and item.key[:2] in owners and item.key not in keys]
+    return tuple(
+        ObjectChange(key.kind.value, key.tenant, key.name, "deleted")
+        for key in sorted(gone, key=lambda key: (order.index(key.kind), key.tenant, key.name))
+    )
+
+
+async def test_pruning_is_planned_beside_the_loop_in_a_large_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small document may take much away: then it is tried in a copy, with the same outcome."""
+    outcomes = []
+    for large in (10**6, 1):
+        monkeypatch.setattr(service, "LARGE", large)
+        async with MemoryStore() as store, open_office(store) as office:
+            await office.apply(town(2, ports=[port(f"p{n}") for n in range(5)]))
+            rows = office.mirror.compiler.rows
+            documents = [Document("", {"ports": [port("p0")]})]
+            outcomes.append(await office.service.plan(documents, Caller(LOCAL), prune=True))
+            assert office.mirror.compiler.rows.tables == rows.tables
+    assert outcomes[0] == outcomes[1]
+    assert [item.name for item in outcomes[0].pruned or ()] == ["p1", "p2", "p3", "p4"]
 
 
 async def test_a_plan_lists_as_many_rows_as_it_is_asked_for() -> None:

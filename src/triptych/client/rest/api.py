@@ -123,9 +123,13 @@ def apply(document: Document, *, wait: float | None = None) -> Call[Written]:
     return Call("POST", path("apply"), reading(Written), **json_body(document), **_waiting(wait))
 
 
-def plan(document: Document, *, host: str | None = None, rows: int = 1000) -> Call[Plan]:
-    """What applying a document would change; of `host`, the rows that change there. At most `rows` are listed."""
-    query = {"rows": str(rows)} | ({} if host is None else {"host": host})
+def plan(document: Document, *, host: str | None = None, rows: int = 1000, prune: bool = False) -> Call[Plan]:
+    """What applying a document would change; of `host`, the rows that change there. At most `rows` are listed.
+
+    With `prune`, as if what else there is of each kind and tenant that it lists went besides;
+    ReferencedError when others refer to that.
+    """
+    query = {"rows": str(rows)} | ({} if host is None else {"host": host}) | ({"prune": "true"} if prune else {})
     return Call("POST", path("plan"), reading(Plan), query, **json_body(document))
 
 

@@ -87,7 +87,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     `rows` are those of the network, each once, or those of one host when it was asked for one;
     `counts` say how many they are. `truncated`: more rows change than are listed. `hosts` has
-    every host whose rows change.
+    every host whose rows change. `pruned` are the objects that go besides, dependents first (null:
+    nobody asked to prune).
     """
 
     revision: int
@@ -96,6 +97,7 @@ class Plan(msgspec.Struct, frozen=True):
     rows: dict[str, TableRows] = {}
     truncated: bool = False
     hosts: dict[str, dict[str, TableCounts]] = {}
+    pruned: list[ObjectChange] | None = None
 
 
 class Event(msgspec.Struct, frozen=True):

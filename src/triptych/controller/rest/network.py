@@ -74,11 +74,14 @@ async def plan(
     caller: By,
     host: Annotated[str | None, QueryParameter(description="List the rows of this host only")] = None,
     rows: Annotated[int, QueryParameter(ge=0, le=MAX_ROWS, description="Rows to list at most")] = 1000,
+    prune: Annotated[
+        bool, QueryParameter(description="Delete besides what else there is of each kind and tenant that it lists")
+    ] = False,
 ) -> Plan:
     """Plan a document."""
     documents = await read_documents(request)
     desk.charge(caller, size_of(documents) / WRITTEN)
-    return await desk.service.plan(documents, caller, host=host, rows=rows)
+    return await desk.service.plan(documents, caller, host=host, rows=rows, prune=prune)
 
 
 @post(

@@ -85,6 +85,7 @@ class _Macs:
         self._taken, self._mine, self._prefix, self._reserved = taken, mine, prefix, reserved
 
     def __contains__(self, mac: object, /) -> bool:
-        if f"{self._prefix}{mac}".encode() in self._reserved:
-            return True
-        return mac in self._taken and mac not in self._mine
+        if mac in self._mine:
+            # As for numbers: whoever had it may keep it, whatever else changes there.
+            return False
+        return mac in self._taken or f"{self._prefix}{mac}".encode() in self._reserved

@@ -1,25 +1,23 @@
 """What a change would do, without doing it: objects, and rows by table and by host.
 
-The mirror's own compiler takes a small change in and takes it back before anyone else gets a
-turn, so a plan costs what it changes. A copy of it, which nobody looks at, takes a large one in.
+What is tried for that is taken back before anyone else gets a turn, or happens in a copy (`tried`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from triptych.controller.mirror import Mirror
-from triptych.controller.mirror.intake import Intake
 from triptych.controller.service.change import ChangeSet, Step
 from triptych.controller.service.difference import Difference, difference_of
 from triptych.controller.service.reach import hosts_of
 from triptych.controller.service.rows import RowNames, ShownRow
+from triptych.controller.service.tried import tried
 from triptych.core.compile import Compiler, Scope, split_delta
 from triptych.core.model import Key
-from triptych.core.tables import Delta, Row, TableSet
+from triptych.core.tables import Row, TableSet
 
 
 class ObjectChange(msgspec.Struct, frozen=True):
@@ -60,7 +58,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     `rows` are those of the whole network (each once, however many hosts have it), or those of one
     host when it was asked for one; `counts` say how many they are. `truncated`: there are more rows
-    than were asked for. `hosts` has every host whose rows change.
+    than were asked for. `hosts` has every host whose rows change. `pruned` are the objects that go
+    besides, dependents first (null: nobody asked to prune); their rows are among the others.
     """
 
     revision: int
@@ -69,57 +68,32 @@ class Plan(msgspec.Struct, frozen=True):
     rows: Mapping[str, TableRows]
     truncated: bool
     hosts: Mapping[str, Mapping[str, TableCounts]]
-
-
-class _Tried:
-    """A change tried in a compiler itself. In each `with` it has the change; nothing may be awaited inside."""
-
-    def __init__(self, compiler: Compiler, change: ChangeSet) -> None:
-        self._compiler = compiler
-        self._change = change
-        self.delta = Delta()
-
-    @contextmanager
-    def after(self) -> Iterator[Compiler]:
-        """The compiler, with the change in."""
-        try:
-            self.delta = self._compiler.apply(self._change.changes())
-            yield self._compiler
-        finally:
-            self._compiler.apply(self._change.reverse())
-
-
-class _TriedAside:
-    """The same in a copy, at the price of copying dictionaries."""
-
-    def __init__(self, compiler: Compiler, change: ChangeSet) -> None:
-        self._twin = compiler.copy()
-        intake = Intake(change.changes(), compiler.declared)
-        self.delta = self._twin.apply(intake.changes, intake.newcomers)
-
-    @contextmanager
-    def after(self) -> Iterator[Compiler]:
-        """The copy, with the change in."""
-        yield self._twin
+    pruned: tuple[ObjectChange, ...] | None = None
 
 
 def plan(
-    mirror: Mirror, change: ChangeSet, *, host: str | None = None, limit: int = 1000, beside: bool = False
+    mirror: Mirror,
+    change: ChangeSet,
+    *,
+    pruned: Sequence[Key] | None = None,
+    host: str | None = None,
+    limit: int = 1000,
+    beside: bool = False,
 ) -> Plan:
-    """What a change would do; at most `limit` rows are listed.
+    """What a change would do; at most `limit` rows are listed. `pruned` are those of its objects to be told apart.
 
     With `beside`, it may run in a thread while others read the mirror, and nothing there changes.
     """
     compiler = mirror.compiler
-    tried = (_TriedAside if beside else _Tried)(compiler, change)
-    with tried.after() as changed:
-        delta = tried.delta
+    trial = tried(compiler, change, beside=beside)
+    with trial.after() as changed:
+        delta = trial.delta
         after = hosts_of(changed.declared, mirror.owners, change, delta)
     reached = hosts_of(compiler.declared, mirror.owners, change, delta) | after
     if host is not None:
         reached &= {host}
     before_scopes = {name: compiler.scopes_of_host(name) for name in reached}
-    with tried.after() as changed:
+    with trial.after() as changed:
         after_scopes = {name: changed.scopes_of_host(name) for name in reached}
         gained = _scopes(changed, after_scopes, before_scopes)
     lost = _scopes(compiler, before_scopes, after_scopes)
@@ -128,13 +102,15 @@ def plan(
     whole = of_host.get(host, Difference()) if host is not None else Difference.joined(parts.values())
     names = RowNames(mirror.owners, [step.new for _, step in change.effective if step.new is not None])
     rows, truncated = _shown(whole, names, limit)
+    gone = dict.fromkeys(pruned or ())
     return Plan(
         revision=change.revision,
-        objects=tuple(_object(key, step) for key, step in change.effective),
+        objects=tuple(_object(key, step) for key, step in change.effective if key not in gone),
         counts=_counts(whole),
         rows=rows,
         truncated=truncated,
         hosts={name: _counts(part) for name, part in of_host.items() if part},
+        pruned=None if pruned is None else tuple(_object(key, change.steps[key]) for key in gone),
     )
 
 

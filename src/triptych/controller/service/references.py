@@ -10,7 +10,8 @@ from triptych.core.compile.declared import Declared
 from triptych.core.model import Key, Kind
 from triptych.errors import ReferencedError
 
-_NAMED = 5
+NAMED = 5
+"""How many are named; the others are counted."""
 
 
 def referrers(declared: Declared, key: Key) -> Iterator[Key]:
@@ -51,5 +52,5 @@ def refuse_if_referenced(mirror: Mirror, key: Key) -> None:
     if key.kind is Kind.HOST:
         others |= dict.fromkeys(Key(Kind.PORT, *name) for name in mirror.owners.migrating.get(key.name, ()))
     if others:
-        named = [str(other) for other in islice(others, _NAMED)]
+        named = [str(other) for other in islice(others, NAMED)]
         raise ReferencedError(str(key), named, len(others) - len(named))

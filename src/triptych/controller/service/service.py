@@ -26,6 +26,7 @@ from triptych.controller.service.claims import Refusals, claimed, find_port, gra
 from triptych.controller.service.decide import Wanted, decide, decide_delete, decide_put, wanted
 from triptych.controller.service.expect import Expect, expected
 from triptych.controller.service.plan import Plan, plan
+from triptych.controller.service.surplus import pruning, surplus
 from triptych.controller.service.writer import Writer, Written
 from triptych.controller.slices import LARGE, aside
 from triptych.core.model import Document, Key, Kind, Port
@@ -128,18 +129,35 @@ class Service:
         return await self._waited(await self._write(decision, caller.origin, "delete"), wait)
 
     async def plan(
-        self, documents: Iterable[Document], caller: Caller, *, host: str | None = None, rows: int = 1000
+        self,
+        documents: Iterable[Document],
+        caller: Caller,
+        *,
+        host: str | None = None,
+        rows: int = 1000,
+        prune: bool = False,
     ) -> Plan:
-        """What applying some documents would change: objects, and the rows of every host; see `plan.plan`."""
+        """What applying some documents would change: objects, and the rows of every host; see `plan.plan`.
+
+        With `prune` also what else there is of their kinds and tenants would go; ReferencedError when it cannot.
+        """
         asked = await _read(documents)
         require_write(caller.actor, asked.objects)
-        deciding = partial(decide, self.mirror, asked)
-        if len(asked.objects) < LARGE:
+
+        def made(*, beside: bool) -> Plan:
+            change = decide(self.mirror, asked)
+            gone = surplus(self.mirror.declared, asked.objects) if prune else None
+            if gone is not None:
+                require_write(caller.actor, gone)
+                change = pruning(self.mirror, change, gone, beside=beside)
+            return plan(self.mirror, change, pruned=gone, host=host, limit=rows, beside=beside)
+
+        # What pruning takes away may be much, whatever the document says.
+        if len(asked.objects) < LARGE and not (prune and len(self.mirror.revisions) >= LARGE):
             async with self.mirror.steady:
-                return plan(self.mirror, deciding(), host=host, limit=rows)
+                return made(beside=False)
         async with self.mirror.looking, self.mirror.steady:
-            change = await aside(deciding)
-            return await aside(partial(plan, self.mirror, change, host=host, limit=rows, beside=True))
+            return await aside(partial(made, beside=True))
 
     async def migrate(self, key: Key, to: str | None, caller: Caller, *, wait: float | None = None) -> Outcome:
         """Let a host take a port over from its present one (None: no longer); NotFoundError, and as `put`."""
