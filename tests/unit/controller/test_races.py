@@ -203,3 +203,34 @@ async def test_what_does_not_collide_is_not_decided_again(
             outcome = await one.put(late[0], **late[1])
             assert outcome.written.tries == 1
             assert len(other.network) == len(one.network)
+
+
+@pytest.mark.parametrize(
+    ("kind", "late", "early"),
+    [
+        (Kind.PORT, port("a", host="h2"), port("a", allowed_addresses=["10.77.0.0/16"])),
+        (Kind.SEGMENT, {**segment("s2", "10.2.0.0/16"), "bum": "replicate"}, segment("s2", "10.3.0.0/16")),
+        (Kind.ROUTER, *({"tenant": "acme", "name": "core", "mac": f"02:00:00:00:00:0{n}"} for n in (1, 2))),
+        (Kind.HOST, *({"name": "h1", "underlay": f"192.0.2.{n}"} for n in (11, 12))),
+    ],
+    ids=["port", "segment", "router", "host"],
+)
+async def test_what_was_allocated_stays_while_another_change_of_it_is_under_way(
+    kind: Kind, late: dict[str, Any], early: dict[str, Any]
+) -> None:
+    """Of two changes of one object neither says its numbers and addresses: it keeps them, whoever comes first."""
+
+    def allocated(office: Office) -> tuple[object, ...]:
+        fields = ("id", "vni", "ips") if kind is Kind.ROUTER else ("id", "vni", "ips", "mac")
+        item = next(item for item in office.network.objects.values() if item.key.name == late["name"])
+        return tuple(getattr(item, field, None) for field in fields)
+
+    async with MemoryStore() as store:
+        interrupted = Interrupted(store)
+        async with open_office(interrupted) as one:
+            await one.apply(town(2, 2, ports=[port("a")]))
+            before = allocated(one)
+            interrupted.before = lambda: one.put(kind, **early)
+            outcome = await one.put(kind, **late)
+            assert (outcome.written.tries, interrupted.before) == (2, None)
+            assert allocated(one) == before

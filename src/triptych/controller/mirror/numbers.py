@@ -45,9 +45,9 @@ class Cursors:
 class Without:
     """Free numbers as one change sees them: `mine` count as free, `reserved` as in use, the first `skip` come last.
 
-    A change that replaces objects may give what they had to others. Reserved is what
-    other changes are about to commit; skipping keeps several controllers apart that all
-    want the lowest number.
+    A change that replaces objects may keep what they had, or give it to others. Reserved is what
+    other changes are about to commit, which is given to nobody; skipping keeps several controllers
+    apart that all want the lowest number.
     """
 
     __slots__ = ("_cursors", "_mine", "_reserved", "_skip")
@@ -62,9 +62,10 @@ class Without:
 
     def __contains__(self, number: object, /) -> bool:
         assert isinstance(number, int)
-        if self._reserved is not None and self._reserved(number):
-            return True
-        return number not in self._mine and self._cursors.taken(number)
+        if number in self._mine:
+            # Another change of the same object reserves what it has, and must not make it lose that.
+            return False
+        return self._cursors.taken(number) or (self._reserved is not None and self._reserved(number))
 
     def free(self, *ranges: range) -> Iterator[int]:
         """The numbers of the ranges that this change may take, in order; the skipped ones come last."""
