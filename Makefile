@@ -7,10 +7,15 @@ SHELL := /bin/sh
 
 PY := .venv/bin/python
 WORKERS ?= $(shell nproc)
+# A worker that is done takes over from one that is not.
+SHARED := -n $(WORKERS) --dist worksteal
 # Seconds that `make fuzz` spends on each parser, after its packet comparisons.
 FUZZ_SECONDS ?= 300
 # How many examples `make fuzz` tries each property with; the other targets try 25.
 EXAMPLES ?= 1000
+
+# Hundreds of processes begin in the tests: each would compile everything again that it loads.
+unexport PYTHONDONTWRITEBYTECODE
 
 BPF_SOURCES := $(shell find bpf -name '*.[ch]')
 BPF_OBJECT := src/triptych/drivers/ebpf/objects/triptych.bpf.o
@@ -29,11 +34,11 @@ demo: install ## install what is needed, then the demo: an example network, real
 test: install ## every test; needs root (real namespaces, kernel maps)
 	@if [ "$$(id -u)" -ne 0 ]; then \
 		echo "make test: needs root for namespaces and eBPF; without it, run: make test-fast" >&2; exit 1; fi
-	@$(PY) -m pytest -m "not root and not fuzz" -n $(WORKERS) -q
+	@$(PY) -m pytest -m "not root and not fuzz" $(SHARED) -q
 	@$(PY) -m pytest -m "root and not fuzz"
 
 test-fast: install ## the tests that need no root; under a minute
-	@$(PY) -m pytest -m "not root and not fuzz and not slow" -n $(WORKERS) -q
+	@$(PY) -m pytest -m "not root and not fuzz and not slow" $(SHARED) -q
 
 try-kernel: install ## the data plane on another kernel, emulated; root; KERNEL=linux-image-....deb
 	@tools/try-kernel.sh $(KERNEL)
@@ -54,7 +59,7 @@ bench: install ## side-by-side measurements into bench-results/; needs root
 
 fuzz: install ## the properties at length, 1,000,000 packet comparisons (root), the parsers under libFuzzer; bounded
 	@TRIPTYCH_EXAMPLES=$(EXAMPLES) $(PY) -m pytest tests/property tests/unit tests/contract \
-		-m "not root and not fuzz" -n $(WORKERS) -q --timeout=3600
+		-m "not root and not fuzz" $(SHARED) -q --timeout=3600
 	@$(PY) -m pytest -m fuzz --timeout=3600
 	@if $(PY) -c 'import atheris' 2>/dev/null; then \
 		$(PY) tests/fuzz/fuzz_documents.py -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 && \
