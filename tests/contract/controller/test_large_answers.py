@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from tests.contract.controller.served import served
+from triptych.controller.limits import RateLimit
+from triptych.controller.rest.desk import SHOWN
 from triptych.controller.rest.watch import Wanted, encoded
 from triptych.controller.service.access import LOCAL
 from triptych.controller.service.rows import PIECE
@@ -59,6 +61,27 @@ async def test_large_tables_and_lists_are_made_beside_the_loop() -> None:
         assert executor.handed == 1
         assert [item["name"] for item in page["items"]] == sorted(f"p{number}" for number in range(COUNT))
         assert page["items"][: LARGE - 1] == few["items"]
+
+
+async def test_traces_of_a_large_network_are_made_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trace looks through the network: of a large one in a thread while nothing changes, and as much as it costs."""
+    charged: list[float] = []
+    path = "/v1/trace?source=acme/p0&destination=acme/p1"
+    async with MemoryStore() as store, served(store) as api:
+        monkeypatch.setattr(RateLimit, "charge", lambda *given: charged.append(given[-1]))
+        await api.ask("POST", "/v1/apply", json=town(ports=[port(f"p{number}") for number in range(2)]))
+        asyncio.get_running_loop().set_default_executor(executor := Counting(1))
+        few = (await api.ask("GET", path)).json()
+        assert executor.handed == 0
+        await api.ask("POST", "/v1/apply", json={"ports": [port(f"p{number}") for number in range(2, LARGE)]})
+        executor.handed, size = 0, len(api.controller.mirror.revisions)
+        async with api.controller.mirror.steady:
+            tracing = asyncio.create_task(api.ask("GET", path))
+            await api.ask("GET", "/v1/ports/acme/p0")
+            assert not tracing.done()
+        assert (await tracing).json() == few
+        assert executor.handed == 1
+        assert charged[1::2] == [(size - LARGE + 2) / SHOWN, size / SHOWN]
 
 
 @pytest.mark.parametrize("form", ["events", "snapshot"])

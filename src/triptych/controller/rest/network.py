@@ -140,7 +140,8 @@ async def trace(
     for name in (source, destination):
         if "/" in name:
             require_read(caller.actor, port_key(name))
-    return desk.reading.trace(source, destination, protocol=protocol, dport=dport, ttl=ttl)
+    desk.charge(caller, desk.reading.size / SHOWN)
+    return await desk.reading.trace(source, destination, protocol=protocol, dport=dport, ttl=ttl)
 
 
 @get(

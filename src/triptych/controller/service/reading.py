@@ -97,13 +97,28 @@ class Reading:
             rows = await aside(partial(self._mirror.compiler.host_rows, host))
             return len(rows), RowNames(self._mirror.owners.numbers()).tables(rows)
 
-    def trace(
+    @property
+    def size(self) -> int:
+        """How many objects are declared."""
+        return len(self._mirror.revisions)
+
+    async def trace(
         self, source: str, destination: str, *, protocol: Protocol, dport: int | None = None, ttl: int = DEFAULT_TTL
     ) -> Trace:
-        """What becomes of a packet, and why; InputError, NotFoundError."""
-        network = self._mirror.network
-        fabric = Fabric.declared(network, self._mirror.compiler.host_rows)
-        return trace(network, source, destination, protocol=protocol, dport=dport, ttl=ttl, fabric=fabric)
+        """What becomes of a packet, and why; InputError, NotFoundError.
+
+        It looks through everything, which is done beside the loop where that is much.
+        """
+
+        def traced() -> Trace:
+            network = self._mirror.network
+            fabric = Fabric.declared(network, self._mirror.compiler.host_rows)
+            return trace(network, source, destination, protocol=protocol, dport=dport, ttl=ttl, fabric=fabric)
+
+        if self.size < LARGE:
+            return traced()
+        async with self._mirror.looking, self._mirror.steady:
+            return await aside(traced)
 
     def explain(self, table: str, scope: str, key: str) -> Explained:
         """Why a row is there. `scope` is a VNI or `tenant/segment`, for routes a router id or `tenant/router`.
