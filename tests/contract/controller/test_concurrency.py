@@ -45,7 +45,7 @@ async def settled(store: Store, made: list[Office]) -> Network:
     """The network once every controller has seen all; it is right, and all see the same."""
     revision = await store.revision()
     for office in made:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await office.mirror.reached(revision)
     network = made[0].network
     for office in made:

@@ -9,7 +9,7 @@ from tests.contract.stores.benches import EtcdBench
 from tests.contract.stores.etcd_server import EtcdServer
 from triptych.stores.base import Committed, Put, Txn
 
-SECONDS = 15
+SECONDS = 60
 PORT = {"segment": "web", "host": "h1"}
 
 

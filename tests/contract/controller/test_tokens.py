@@ -15,7 +15,7 @@ from triptych.controller.service.tokens import Issued, keep, new_token
 from triptych.stores.memory import MemoryStore
 
 CENTURY = 36_500 * 86_400
-SECONDS = 20
+SECONDS = 60
 
 
 async def seen_until_the_end(stream: httpx.Response) -> list[str]:
@@ -100,8 +100,15 @@ async def test_a_watch_ends_with_its_token() -> None:
 async def test_a_watch_ends_when_its_token_expires() -> None:
     """A watch ends by itself when its token's time is up, although nothing is changed."""
     async with MemoryStore() as store, served(store) as api:
-        secret = await api.token(Role.VIEWER, lifetime=2.0)
-        async with api.client.stream("GET", "/v1/watch", headers=bearer(secret)) as stream:
-            assert stream.status_code == 200
-            assert await seen_until_the_end(stream) == []
+        for lifetime in (2.0, 4.0, 8.0, 16.0):
+            secret = await api.token(Role.VIEWER, lifetime=lifetime)
+            async with api.client.stream("GET", "/v1/watch", headers=bearer(secret)) as stream:
+                if stream.status_code == 401:
+                    # On a machine that is busy it may be over by now.
+                    continue
+                assert stream.status_code == 200
+                assert await seen_until_the_end(stream) == []
+                break
+        else:
+            raise AssertionError("no token lived long enough to begin a watch")
         assert (await api.client.get("/v1/hosts", headers=bearer(secret))).status_code == 401

@@ -1,7 +1,8 @@
 """A process that makes one large commit and is killed at its nth call to etcd; made by `test_etcd_kills`.
 
 Run as `python -m tests.contract.stores.doomed ENDPOINT NAMESPACE CALL`. The call itself
-still reaches etcd; its answer is heard by nobody. Prints the revision when it was not killed.
+still reaches etcd; its answer is heard by nobody. With CALL 0 it is not killed, and prints
+the revision and how many calls it took.
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ async def main() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
 
-    rolling.LEASE_SECONDS = LEASE_SECONDS
+    if last:
+        rolling.LEASE_SECONDS = LEASE_SECONDS
     async with await EtcdStore.open([endpoint], namespace=namespace) as store:
         Connection._call = counted  # type: ignore[assignment,method-assign]
         outcome = await store.commit(change())
         assert isinstance(outcome, Committed)
-        sys.stdout.write(f"{outcome.revision}\n")
+        sys.stdout.write(f"{outcome.revision} {made}\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 
 
 class EtcdServer:

@@ -115,7 +115,7 @@ async def test_the_leader_dies_under_writes(cluster: EtcdCluster) -> None:
             for first in (leader, follower)
         ]
         start = await made[0].revision()
-        kept, left = await made[0].grant(3), await made[0].grant(1)
+        kept, left = await made[0].grant(10), await made[0].grant(3)
         now = await done(made[0], Txn(puts=(Put(b"kept", b"", kept.id), Put(b"left", b"", left.id))))
         watches = [await stack.enter_async_context(aclosing(store.watch(b"", start))) for store in made]
         writers = [Writer(store, f"{place}{number}") for place, store in enumerate(made) for number in range(2)]

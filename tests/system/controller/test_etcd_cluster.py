@@ -17,6 +17,7 @@ import pytest
 from tests.contract.stores import etcd_cluster
 from tests.contract.stores.etcd_cluster import EtcdCluster
 from tests.system.controller.test_process import SECONDS, Process, running
+from tests.system.pinglog import until
 
 ENOUGH = 20
 """Writes of each writer before a leader dies, and after."""
@@ -91,7 +92,7 @@ def test_two_leaders_die_one_after_the_other(cluster: EtcdCluster, tmp_path: Pat
                 leader.stop()
                 for writer in writers:
                     writer.wrote(ENOUGH)
-                assert process.client.get("/readyz").text == "ok\n"
+                until(lambda: process.client.get("/readyz").text == "ok\n", "it is ready")
                 leader.start()
         finally:
             for writer in writers:

@@ -49,7 +49,7 @@ async def status(path: Path) -> StatusReply:
         except EnvironmentError_:
             return None
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (answer := await asyncio.to_thread(ask)) is None:
             pass
         return answer
@@ -111,7 +111,7 @@ def test_a_wrong_reload_changes_nothing(
         logged = ""
         edit(config, change)
         os.kill(os.getpid(), signal.SIGHUP)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while why not in logged:
                 logged += capsys.readouterr().err
                 await status(config)

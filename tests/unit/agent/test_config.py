@@ -88,7 +88,7 @@ def test_the_service_manager_is_told(tmp_path: Path, form: str) -> None:
     name = str(tmp_path / "notify") if form == "path" else f"\0{tmp_path}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(name)
-        manager.settimeout(10)
+        manager.settimeout(60)
         notify("READY=1", {"NOTIFY_SOCKET": name.replace("\0", "@")})
         assert manager.recv(100) == b"READY=1"
     notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "nobody")})

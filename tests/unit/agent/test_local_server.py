@@ -60,7 +60,7 @@ async def says(path: Path, *lines: bytes) -> list[Reply]:
 
     def peer() -> bytes:
         with socket.socket(socket.AF_UNIX) as end:
-            end.settimeout(20)
+            end.settimeout(60)
             end.connect(str(path))
             heard = b""
             with suppress(BrokenPipeError, ConnectionResetError):

@@ -90,7 +90,7 @@ def running_controller(folder: Path, *flags: str) -> Iterator[RunningController]
         yield RunningController(f"http://127.0.0.1:{_port(process)}", token, process)
     finally:
         process.terminate()
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
 
 

@@ -78,7 +78,7 @@ def shake_hands(pki: PkiFolder, server: Pair, client: Pair, name: str | None = "
     """Connect over loopback; the client's certificate as the server sees it. Raises what either end refuses with."""
     seen: list[Any] = []
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(10)
+    listener.settimeout(60)
 
     def serve() -> None:
         try:
@@ -95,7 +95,7 @@ def shake_hands(pki: PkiFolder, server: Pair, client: Pair, name: str | None = "
     thread.start()
     try:
         with (
-            socket.create_connection(listener.getsockname(), timeout=10) as raw,
+            socket.create_connection(listener.getsockname(), timeout=60) as raw,
             caller.wrap_socket(raw, server_hostname=name) as secured,
         ):
             # In TLS 1.3 a client learns only here what the server thinks of its certificate.

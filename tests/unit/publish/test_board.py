@@ -59,7 +59,7 @@ class Two:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Let time pass until something holds."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not holds():
                 self.clock.advance(WRITE_SECONDS)
                 await asyncio.sleep(0)

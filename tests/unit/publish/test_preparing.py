@@ -62,7 +62,7 @@ async def _served(pupil: Pupil, until: Callable[[], bool]) -> None:
 
 
 async def _all(source: Declaring, *pupils: Pupil) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await asyncio.gather(*(_served(pupil, partial(same, source, pupil)) for pupil in pupils))
 
 
