@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from triptych.core.compile import Change
+from triptych.core.compile.lookup import Id
 from triptych.core.local import PortFacts
 from triptych.core.tables import Delta
 
@@ -101,6 +102,14 @@ class Acks(Protocol):
         """Wait until every host that a revision concerns has programmed it, or so many seconds; how far it came then.
 
         Nobody waits for a host that has said what it refuses.
+        """
+        ...
+
+    async def moved(self, port: Id, revision: int, seconds: float, /) -> None:
+        """Wait until what is sent to a port arrives where a revision moved it, or so many seconds; else not at all.
+
+        Its former hosts pass on what comes to them once they have programmed that; until then, or when one of them is
+        dead, every other host that is connected is waited for.
         """
         ...
 

@@ -17,6 +17,7 @@ from triptych.controller.service.access import LOCAL, Actor
 from triptych.controller.service.backoff import Backoff
 from triptych.controller.service.reading import Reading
 from triptych.controller.service.service import Caller, Outcome, Service
+from triptych.core.compile.lookup import Id
 from triptych.core.model import Document, Key, Kind, Network
 from triptych.stores.base import Store
 from triptych.testing.clock import ManualClock
@@ -30,11 +31,16 @@ class FakeAcks:
     known: dict[str, HostStatus] = field(default_factory=dict)
     moving: tuple[Move, ...] = ()
     asked: list[tuple[int, float]] = field(default_factory=list)
+    moved_at: list[tuple[Id, int, float]] = field(default_factory=list)
 
     async def wait(self, revision: int, seconds: float, /) -> Reached:
         """How far a revision came."""
         self.asked.append((revision, seconds))
         return self.reached
+
+    async def moved(self, port: Id, revision: int, seconds: float, /) -> None:
+        """Everybody knows of every move."""
+        self.moved_at.append((port, revision, seconds))
 
     def hurry(self) -> None:
         """Nobody waits here."""

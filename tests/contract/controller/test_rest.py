@@ -9,6 +9,7 @@ import pytest
 
 from tests.contract.controller.served import events, served
 from tests.contract.stores.benches import MemoryBench, SqliteBench, StoreBench
+from triptych.controller.service import service
 from triptych.stores.memory import MemoryStore
 from triptych.testing.pupils import Pupil
 from triptych.wire.messages import Refused
@@ -317,20 +318,47 @@ async def test_migration_over_the_api(bench: StoreBench) -> None:
     """A declared migration lets the new host attach; the port is then there, and the former host's claim is refused."""
     async with await bench.open() as store, served(store) as api:
         await api.town()
-        service = api.controller.service
+        attach = api.controller.service.attach
         await api.ask("POST", "/v1/ports/acme/a/migrate", 422, json={"host": "h9"})
         await api.ask("POST", "/v1/ports/acme/a/migrate", 400, json={"to": "h2"})
         await api.ask("POST", "/v1/ports/acme/zz/migrate", 404, json={"host": "h2"})
         await api.ask("POST", "/v1/ports/acme/a/migrate", json={"host": "h2"})
-        granted = await service.attach("h2", "acme/a")
+        granted = await attach("h2", "acme/a")
         assert (granted.former, granted.generation) == ("h1", 1)
         assert (await api.ask("GET", "/v1/ports/acme/a")).json()["host"] == "h2"
         with pytest.raises(Exception, match="is declared on host h2, not on h1"):
-            await service.attach("h1", "acme/a")
+            await attach("h1", "acme/a")
         hosts = {host["host"]: host for host in (await api.ask("GET", "/v1/status")).json()["hosts"]}
         assert "claimed acme/a, 1 times in vain" in hosts["h1"]["problems"][-1]
         log = [entry["action"] for entry in (await api.ask("GET", "/v1/audit")).json()["entries"]]
         assert log[-3:] == ["migrate", "attach", "claim refused"]
+
+
+async def test_an_attach_after_the_former_host_died_waits_for_who_sends(
+    bench: StoreBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the former host is silent, a port is granted when the other hosts that are connected have heard of it."""
+    monkeypatch.setattr(service, "MOVED_SECONDS", 600.0)
+    async with await bench.open() as store, served(store) as api:
+        await api.town()
+        await api.ask("PUT", "/v1/hosts/h3", 201, json={"underlay": "192.0.2.3"})
+        await api.ask("PUT", "/v1/ports/acme/c", 201, json={"segment": "web", "host": "h3"})
+        sender = Pupil("h3")
+        for host in (Pupil("h1"), Pupil("h2"), sender):
+            host.connect(api.controller.publisher)
+            host.catch_up()
+        await api.ask("POST", "/v1/ports/acme/a/migrate", json={"host": "h2"})
+        sender.catch_up()
+        attaching = asyncio.create_task(api.controller.service.attach("h2", "acme/a"))
+        async with asyncio.timeout(30):
+            while not (heard := sender.receive()):  # noqa: ASYNC110 (the news is in the session)
+                await asyncio.sleep(0.005)
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert not attaching.done()
+            for ended in heard:
+                sender.acknowledge(ended)
+            assert (await attaching).former == "h1"
 
 
 async def test_a_watch_is_resumed_where_it_was_cut(bench: StoreBench) -> None:

@@ -7,7 +7,7 @@ import pytest
 from triptych.controller.limits import TooManyRequestsError
 from triptych.controller.service.audit import list_audit
 from triptych.controller.service.claims import Refusals
-from triptych.controller.service.service import ASKED_BURST, ASKED_RATE
+from triptych.controller.service.service import ASKED_BURST, ASKED_RATE, MOVED_SECONDS
 from triptych.core.local import PortFacts
 from triptych.core.model import Kind
 from triptych.errors import ClaimRefusedError, NotFoundError
@@ -39,6 +39,7 @@ async def test_claims_of_hosts() -> None:
         vm = office.network.port("acme", "vm")
         assert (moved.former, moved.generation, vm.host, vm.migrate_to, vm.generation) == ("h1", 3, "h2", None, 3)
         assert moved.revision == office.mirror.revisions[vm.key]
+        assert office.acks.moved_at[-1] == (("acme", "vm"), moved.revision, MOVED_SECONDS)
         with pytest.raises(ClaimRefusedError):
             await attach("h1", "acme/vm")
         assert not await office.service.detach("h1", "acme/vm", 2)

@@ -33,6 +33,10 @@ class Moves:
         hosts.pop(host, None)
         self._by_revision.setdefault(revision, (deadline, []))[1].append((port, former))
 
+    def of(self, port: Id) -> dict[str, int]:
+        """The former hosts of a port, each with the revision at which it left."""
+        return {former: revision for former, (revision, _) in self._former.get(port, {}).items()}
+
     def settled(self, revision: int) -> None:
         """A revision is live."""
         for port, former in self._by_revision.pop(revision, (0.0, ()))[1]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 OWED_MOST = 256
@@ -108,15 +108,18 @@ class Progress:
     async def wait(self, revision: int, timeout: float) -> tuple[str, ...]:  # noqa: ASYNC109 (it answers, and does not raise)
         """Wait until nobody owes that revision; who does after so many seconds."""
         # What comes later owes later revisions, so those who are late now are all there are.
-        late = self.laggards(revision)
+        return await self.paid(dict.fromkeys(self.laggards(revision), revision), timeout)
+
+    async def paid(self, debts: Mapping[str, int], timeout: float) -> tuple[str, ...]:  # noqa: ASYNC109 (as `wait`)
+        """Wait until no host owes its revision, nor one before; who does after so many seconds."""
         limit = asyncio.timeout(0 if self._hurried else timeout)
         try:
             async with limit:
                 self._limits.add(limit)
-                for host in late:
+                for host, revision in debts.items():
                     await self._paid(host, revision)
         except TimeoutError:
-            return tuple(host for host in late if self._owes(host, revision))
+            return tuple(host for host, revision in debts.items() if self._owes(host, revision))
         finally:
             self._limits.discard(limit)
         return ()

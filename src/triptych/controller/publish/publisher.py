@@ -28,6 +28,7 @@ from triptych.controller.publish.session import News, Session
 from triptych.controller.publish.shelf import Shelf
 from triptych.controller.publish.work import Work
 from triptych.core.compile import Change, Compiler, Scope
+from triptych.core.compile.lookup import Id
 from triptych.core.tables import Delta
 from triptych.errors import NotFoundError
 from triptych.wire.messages import FactsUpdate, Refused, Report
@@ -136,6 +137,25 @@ class Publisher:
     def _reached(self, revision: int, late: tuple[str, ...]) -> Reached:
         return Reached(late, tuple(item for item in self._refused.among(revision) if item.host not in late))
 
+    async def moved(self, port: Id, revision: int, seconds: float) -> None:
+        """See controller.ports.Acks: until all former hosts pass frames on, or nobody who is here needs them to."""
+        formers = self._moves.of(port)
+        if not formers:
+            return
+        declared = self._compiler.declared
+        spared = {*formers, declared.ports[port].host if port in declared.ports else None}
+        senders = [host for host in self._progress.laggards(revision) if host not in spared and self._is_here(host)]
+        waits = [self._progress.paid(dict.fromkeys(senders, revision), seconds)]
+        if all(("", former) in declared.hosts for former in formers):
+            waits.append(self._progress.paid(formers, seconds))
+        tasks = [asyncio.create_task(wait) for wait in waits]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
     def hurry(self) -> None:
         """Let nobody wait any longer: everyone is answered with who is late now."""
         self._progress.hurry()
@@ -161,12 +181,15 @@ class Publisher:
         if refused := self._refused.of(host):
             plain["refused"] = msgspec.to_builtins(refused)
         programmed = self._progress.revision_of(host)
-        connected = host in self._sessions or host in self.elsewhere
+        connected = self._is_here(host)
         if connected and programmed and not self._progress.owed(host):
             # Nothing since concerned it, so it is where the network is.
             programmed = self._source.revision
         away = 0.0 if connected or host not in self._left else self._now() - self._left[host]
         return HostStatus(host, connected, programmed, plain, away)
+
+    def _is_here(self, host: str) -> bool:
+        return host in self._sessions or host in self.elsewhere
 
     def heard(self, host: str, revision: int, refused: tuple[Refused, ...]) -> None:
         """A host that is connected to another controller has programmed a revision, as that one tells."""

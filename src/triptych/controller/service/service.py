@@ -44,6 +44,9 @@ CLAIM_RATE, CLAIM_BURST = 1.0, 8.0
 ASKED_RATE, ASKED_BURST = 5.0, 1000.0
 """How often a host may attach and detach anything: at once as many as it may have VMs that start together."""
 
+MOVED_SECONDS = 3.0
+"""How long a host that takes a port over may be kept waiting for others to hear of it; its agent waits longer."""
+
 
 class Caller(msgspec.Struct, frozen=True):
     """Who asks, by which token ("": none), and the id of the request, for the log."""
@@ -190,6 +193,7 @@ class Service:
             raise
         ((_, step),) = written.change.steps.items()
         assert isinstance(step.new, Port)
+        await self.acks.moved((step.new.tenant, step.new.name), written.revision, MOVED_SECONDS)
         return grant(self.mirror, step.new, former, written.revision)
 
     async def detach(self, host: str, port: str, generation: int) -> bool:
