@@ -20,7 +20,7 @@ from triptych.bench.control.ping import QUICK_PORTS
 from triptych.bench.model import Run
 from triptych.bench.report import RAW, REPORT, read
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 def children(pid: int) -> set[str]:
@@ -35,7 +35,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     argv = [sys.executable, "-m", "triptych.bench", "control", "--quick", "--no-plots"]
     before = children(os.getpid())
     ended = subprocess.run(
-        [*argv, "--output-dir", str(folder)], capture_output=True, text=True, timeout=280, check=False
+        [*argv, "--output-dir", str(folder)], capture_output=True, text=True, timeout=580, check=False
     )
     assert ended.returncode == 0, ended.stderr
     assert children(os.getpid()) == before
