@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -131,6 +132,26 @@ async def test_snapshot_from_the_future(bench: StoreBench) -> None:
             assert await anext(watch) == Snapshot(now, (Entry(b"p/a", b"1", now, now, 1),))
             later = await done(store, Txn(deletes=(b"p/a",)))
             assert await take(watch, later) == [Events(later, (Event(b"p/a", None),))]
+
+
+async def test_a_watch_without_news_keeps_no_snapshot(bench: StoreBench) -> None:
+    """Everything that exists may be large: a watch has it in memory only until it asks for what comes next."""
+
+    def kept() -> int:
+        gc.collect()
+        found = [item for item in gc.get_objects() if isinstance(item, Snapshot)]
+        return sum(entry.key.startswith(b"kept/") for item in found for entry in item.entries)
+
+    async with await bench.open() as store:
+        now = await done(store, put(b"kept/a", b"1"))
+        async with aclosing(store.watch(b"kept/", now + 1000)) as watch:
+            assert (await anext(watch)).revision == now
+            waiting = asyncio.create_task(anext(watch))
+            async with asyncio.timeout(20):
+                while kept():  # noqa: ASYNC110 (memory tells nobody)
+                    await asyncio.sleep(0.01)
+            later = await done(store, put(b"kept/b", b"1"))
+            assert (await waiting).revision <= later
 
 
 async def test_compaction_keeps_what_exists(bench: StoreBench) -> None:

@@ -48,6 +48,7 @@ async def follow(
                     if batch.revision > seen:
                         seen = batch.revision
                         yield batch
+                    del batch
             reason: str | None = "the server ended the stream"
         except RevisionGoneError:
             try:
@@ -57,6 +58,8 @@ async def follow(
             else:
                 seen = everything.revision
                 yield everything
+                # It may be long until the next batch.
+                del everything
                 continue
         except StoreUnavailableError as error:
             reason = str(error)
@@ -98,6 +101,7 @@ async def _stream(
                 continue
             for batch in batches.take(pending):
                 yield batch
+                del batch
             last = pending[-1].kv.mod_revision if pending else response.header.revision
             if batches.since is not None:
                 # Its writer may be no more.
