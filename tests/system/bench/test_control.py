@@ -148,7 +148,7 @@ def test_a_signal_leaves_nothing(number: signal.Signals, temporary: Path, tmp_pa
         started = children(bench.pid)
         assert (len(started), len(list(temporary.iterdir()))) == (3, 1)
         bench.send_signal(number)
-        assert bench.wait(60) == 128 + number
+        assert bench.wait(200) == 128 + number
     assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
     assert list(temporary.iterdir()) == []
     assert not (tmp_path / "kept").exists()
