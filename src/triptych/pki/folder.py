@@ -161,11 +161,15 @@ class PkiFolder:
     def revoke(self, what: str, reason: str = "") -> list[Revoked]:
         """Let certificates count no longer: one by its serial number, or all that a host or controller has left.
 
-        Revoking again changes nothing and gives what was said then.
+        Revoking again changes nothing and gives what was said then. InputError when both have that name.
         """
         found = [entry for entry in self.list() if what in (entry.serial, entry.subject.name)]
         if not found:
             raise NotFoundError(f"{what!r}: no certificate has this serial number or name; see triptych pki list")
+        if len({entry.subject.role for entry in found}) > 1:
+            raise InputError(
+                f"{what!r}: a host and a controller have this name; say by serial numbers which, see triptych pki list"
+            )
         make_folder(self.path / "revoked", 0o755)
         return [self._revoke(entry, reason) for entry in found if entry.state is not State.EXPIRED]
 
