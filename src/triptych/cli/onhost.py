@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from triptych.errors import InputError
 
 if TYPE_CHECKING:
     from triptych.cli.source import Shown
-    from triptych.client.local import StatusReply
+    from triptych.client.local import LocalPortStatus, StatusReply
 
 # What the agent listens on when nothing else is configured; reading it from there would load the client.
 SocketOption = Annotated[
@@ -29,7 +30,8 @@ def agent_status(socket: SocketOption = None, output: OutputOption = Format.TABL
 
     with LocalAgent(socket or SOCKET) as agent:
         found = agent.status()
-    wrong = list(problems(found))
+        ports = agent.ports() if found.ports.get("refused") else []
+    wrong = problems(found, ports)
     if output is not Format.TABLE:
         print_data(found, output)
     else:
@@ -40,11 +42,13 @@ def agent_status(socket: SocketOption = None, output: OutputOption = Format.TABL
         raise typer.Exit(1)
 
 
-def problems(found: StatusReply) -> list[str]:
-    """What is wrong on the host, in sentences."""
+def problems(found: StatusReply, ports: Iterable[LocalPortStatus]) -> list[str]:
+    """What is wrong on the host and with some of its ports, in sentences."""
     silent = [] if found.connected else ["no controller is heard: the host goes on as it is, and hears of no change"]
     unknown = [] if found.complete else ["no controller has said everything since the agent started"]
-    return [*silent, *unknown, *(f"refused: {item}" for item in found.refused), *found.errors]
+    rows = [f"refused: {item}" for item in found.refused]
+    refused = [f"refused: {port.detail}" for port in ports if port.phase == "refused"]
+    return [*silent, *unknown, *rows, *refused, *found.errors]
 
 
 def _show(found: StatusReply) -> None:

@@ -121,6 +121,19 @@ def test_a_host_that_is_not_named_cannot_take_a_migrating_port(fleet_lab: Lab) -
     reaches(fleet_lab, "acme/web-1", ADDRESS)
 
 
+@pytest.mark.parametrize("target", ["h1", "h3"])
+def test_the_lab_moves_a_vm_by_its_document(fleet_lab: Lab, target: str) -> None:
+    """A document that binds the port to another host moves the VM there, and every host has the rows that follow."""
+    changed = [msgspec.structs.replace(item, host=target) if item.key == KEY else item for item in fleet_lab.network]
+    again = Lab.up(fleet_lab.name, Network(changed))
+    reaches(again, "acme/web-1", ADDRESS)
+    found = port(again, target, VM)
+    assert found is not None
+    assert found.phase == "live"
+    for host in again.hosts:
+        assert again.actual(host).tables == again.tables(host).tables
+
+
 def test_two_hosts_claim_a_port_in_turn(fleet_lab: Lab, tmp_path: Path) -> None:
     """However fast a port is moved to and fro while both claim it, one has it in the end, and everybody says so."""
     interfaces = {"h2": fleet_lab.plan.vms[VM].port.interface, "h3": "tri-rival"}
@@ -182,16 +195,3 @@ def rival(lab: Lab, host: str, link: str) -> Iterator[None]:
         yield
     finally:
         subprocess.run([*ip, "delete", link], check=True)
-
-
-@pytest.mark.parametrize("target", ["h1", "h3"])
-def test_the_lab_moves_a_vm_by_its_document(fleet_lab: Lab, target: str) -> None:
-    """A document that binds the port to another host moves the VM there, and every host has the rows that follow."""
-    changed = [msgspec.structs.replace(item, host=target) if item.key == KEY else item for item in fleet_lab.network]
-    again = Lab.up(fleet_lab.name, Network(changed))
-    reaches(again, "acme/web-1", ADDRESS)
-    found = port(again, target, VM)
-    assert found is not None
-    assert found.phase == "live"
-    for host in again.hosts:
-        assert again.actual(host).tables == again.tables(host).tables

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -10,7 +11,7 @@ from tests.unit.agent.world import DB, LARGE, LINKS, SMALL, HostWorld, run
 from triptych.agent.daemon import Agent
 from triptych.core.compile.scopes import Scope, ScopeKind
 from triptych.core.model import Network
-from triptych.errors import DataPlaneError, TableFullError
+from triptych.errors import DataPlaneError, InputError, TableFullError
 from triptych.testing.words import port
 from triptych.wire.messages import Report
 
@@ -179,15 +180,19 @@ def test_a_table_that_grows_is_told(world: HostWorld) -> None:
 
 
 def test_a_port_that_is_refused_says_why(world: HostWorld) -> None:
-    """An attach that the data plane refuses is answered with its words, and works when asked again."""
+    """An attach that the data plane refuses is answered with its words, stays wanted until `detach`, and says so."""
 
     async def story() -> None:
         async with world.agent():
             await world.controller.programmed(1)
             world.kernel.fail_next("attach", TableFullError("port acme/web-1: no room; raise sizes.ports"))
             world.kernel.fail_next("attach", TableFullError("port acme/web-1: no room; raise sizes.ports"))
-            with pytest.raises(Exception, match=r"^port acme/web-1: no room; raise sizes.ports$"):
+            why = "port acme/web-1: no room; raise sizes.ports"
+            detail = f"{why}; it is tried again until somebody says: triptych detach acme/web-1"
+            with pytest.raises(InputError, match=f"^{re.escape(detail)}$"):
                 await world.ask(lambda agent: agent.attach("acme/web-1", "tap1"))
+            (found,) = await world.ask(lambda agent: [port for port in agent.ports() if port.port == "acme/web-1"])
+            assert (found.phase, found.interface, found.detail) == ("refused", "tap1", detail)
             assert (await world.ask(lambda agent: agent.attach("acme/web-1", "tap1"))).phase == "live"
 
     run(story())

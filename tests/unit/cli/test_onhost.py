@@ -15,6 +15,7 @@ from tests.unit.cli.controlled import Commands
 from triptych.core.tables import LOCATIONS
 from triptych.core.verdicts import Reason
 from triptych.drivers.base import DropCount
+from triptych.errors import TableFullError
 
 
 @pytest.fixture
@@ -66,6 +67,31 @@ def test_an_agent_that_hears_nobody_says_so(world: HostWorld) -> None:
             assert (done.returncode, done.stderr) == (1, "")
             assert "no controller is heard: the host goes on as it is, and hears of no change" in done.stdout
             assert "nothing dropped" in done.stdout
+
+    run(story())
+
+
+def test_a_port_that_the_data_plane_refuses_is_told_with_the_remedy(world: HostWorld) -> None:
+    """Its attach fails and it stays wanted: ports and status say why and how to give it up; a detach ends it."""
+
+    async def story() -> None:
+        async with world.agent():
+            await world.controller.programmed(1)
+            for _ in range(6):
+                world.kernel.fail_next("attach", TableFullError("port acme/web-1: no room; raise sizes.ports"))
+            remedy = "it is tried again until somebody says: triptych detach acme/web-1"
+            why = f"port acme/web-1: no room; raise sizes.ports; {remedy}"
+            attached = await asked(world, "attach", "acme/web-1", "tap1")
+            assert (attached.returncode, attached.stderr) == (1, f"triptych: {why}\n")
+            (port,) = [
+                item for item in json.loads((await asked(world, "ports", "-o", "json")).stdout) if item["interface"]
+            ]
+            assert (port["phase"], port["detail"]) == ("refused", why)
+            done = await asked(world, "agent-status")
+            assert (done.returncode, done.stdout.splitlines()[-1]) == (1, f"refused: {why}")
+            await asked(world, "detach", "acme/web-1")
+            again = await asked(world, "agent-status")
+            assert (again.returncode, "refused" in again.stdout) == (0, False)
 
     run(story())
 

@@ -26,6 +26,7 @@ def test_a_report_is_told_in_names() -> None:
             PortState("acme/a", 1, PortPhase.LIVE),
             PortState("acme/b", 1, PortPhase.LIVE),
             PortState("acme/c", 2, PortPhase.REFUSED, "the interface is another port's"),
+            PortState("acme/d", 2, PortPhase.REFUSED, "port acme/d: no room"),
         ),
         errors=("the disk is full",),
     )
@@ -38,11 +39,12 @@ def test_a_report_is_told_in_names() -> None:
         lag=2,
         drift=4,
         drops={"spoofed_ip": 7, "65000": 1},
-        ports={"live": 2, "refused": 1},
+        ports={"live": 2, "refused": 2},
         problems=[
             "the disk is full",
             "7 rows of routes are refused there: the map is full",
             "port acme/c: the interface is another port's",
+            "port acme/d: no room",
             "claimed acme/z, 3 times in vain, last at 00:00:00 UTC: it is h2's",
         ],
     )

@@ -170,5 +170,6 @@ def _answer(status: PlaneStatus, request: Attach, grant: Grant | None, note: str
     if found.phase is Phase.REFUSED:
         raise InputError(detail)
     if wait:
-        raise InputError(f"port {port}: not live after {wait:g} s: {detail}; it stays attached, and will be")
+        remedy = f"it stays attached, and will be (triptych detach {port} gives it up)"
+        raise InputError(f"port {port}: not live after {wait:g} s: {detail}; {remedy}")
     return Done(port, Phase.WAITING, note or detail)

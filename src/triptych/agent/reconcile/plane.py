@@ -173,7 +173,7 @@ class Plane:
         failed = self._carry_out(decided)
         self._hold(waiting)
         self._status = tuple(
-            msgspec.structs.replace(port, phase=Phase.REFUSED, detail=failed[port.name])
+            msgspec.structs.replace(port, phase=Phase.REFUSED, detail=_tried_again(port.name, failed[port.name]))
             if port.name in failed
             else port
             for port in decided.status
@@ -310,3 +310,8 @@ class Plane:
             self._errors[what] = str(error)
         else:
             self._errors.pop(what, None)
+
+
+def _tried_again(port: str, why: str) -> str:
+    """What is in the way, and that nobody gave up, for who is not to find the port in every status from now on."""
+    return f"{why}; it is tried again until somebody says: triptych detach {port}"

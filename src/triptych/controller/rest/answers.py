@@ -79,7 +79,9 @@ def host_state(status: HostStatus, revision: int, refusals: tuple[Refusal, ...])
         for item in report.get("refused", ())
     ]
     problems += [
-        f"port {item['name']}: {item['detail']}"
+        item["detail"]
+        if item["detail"].startswith(f"port {item['name']}: ")
+        else f"port {item['name']}: {item['detail']}"
         for item in report.get("ports", ())
         if item["phase"] == PortPhase.REFUSED.value
     ]
