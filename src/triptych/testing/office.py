@@ -25,9 +25,9 @@ from triptych.testing.clock import ManualClock
 
 @dataclass
 class FakeAcks:
-    """Hosts that acknowledge what a test says: every change comes as far as `reached`."""
+    """Hosts that acknowledge what a test says: each revision comes as far as `reached`, or else everywhere."""
 
-    reached: Reached = field(default_factory=Reached)
+    reached: dict[int, Reached] = field(default_factory=dict)
     known: dict[str, HostStatus] = field(default_factory=dict)
     moving: tuple[Move, ...] = ()
     asked: list[tuple[int, float]] = field(default_factory=list)
@@ -36,7 +36,7 @@ class FakeAcks:
     async def wait(self, revision: int, seconds: float, /) -> Reached:
         """How far a revision came."""
         self.asked.append((revision, seconds))
-        return self.reached
+        return self.reached.get(revision, Reached())
 
     async def moved(self, port: Id, revision: int, seconds: float, /) -> None:
         """Everybody knows of every move."""

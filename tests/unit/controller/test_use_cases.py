@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triptych.controller.limits import DEBT, RateLimit, TooManyRequestsError
-from triptych.controller.ports import HostStatus
+from triptych.controller.ports import HostStatus, Reached, RefusedThere
 from triptych.controller.service import service
 from triptych.controller.service.access import LOCAL, Role
 from triptych.controller.service.audit import Origin, list_audit, trim_audit
@@ -344,3 +344,21 @@ async def test_status_names_every_declared_host() -> None:
         status = office.reading.status()
         assert status.hosts == (HostStatus("h1", False), HostStatus("h2", True, 7))
         assert status.objects["hosts"] == 2
+
+
+async def test_waiting_for_what_is_so_already_asks_for_the_change_that_made_it_so() -> None:
+    """A write that changes nothing is not live where the last change of its objects is not, whatever came since."""
+    async with MemoryStore() as store, open_office(store) as office:
+        document = town(2, ports=[port("a"), port("b")])
+        first = (await office.apply(document)).written.revision
+        made = (await office.apply(town(2, ports=[port("b", mac="02:00:00:00:00:07")]))).written.revision
+        last = (await office.apply({"tenants": [{"name": "other"}]})).written.revision
+        assert first < made < last
+        refused = tuple(RefusedThere(host, "locations", 1, "full") for host in ("h1", "h2"))
+        office.acks.reached = {made: Reached(("h3",), refused), last: Reached(("h2",), refused[1:])}
+        again = await office.apply(town(2, ports=[port("a"), port("b", mac="02:00:00:00:00:07")]), wait=5)
+        assert list(again.written.change.effective) == []
+        assert again.reached == Reached(("h2", "h3"), refused[:1])
+        changed = await office.apply(town(2, ports=[port("a", host="h2"), port("b")]), wait=5)
+        assert (changed.reached, office.acks.asked[-1]) == (Reached(), (changed.written.revision, 5))
+        assert (await office.apply({}, wait=5)).reached == Reached()

@@ -255,7 +255,16 @@ class Service:
         await self.mirror.reached(max((entry.mod_revision for entry in present.values()), default=0))
 
     async def _waited(self, written: Written, wait: float | None) -> Outcome:
-        return Outcome(written, None if wait is None else await self.acks.wait(written.revision, wait))
+        if wait is None:
+            return Outcome(written)
+        steps = written.change.steps.values()
+        if not steps or any(step.old != step.new for step in steps):
+            return Outcome(written, await self.acks.wait(written.revision, wait))
+        # Nothing changed, so the question is about the change that made it so, whatever others changed since.
+        made = max(step.revision for step in steps)
+        reached, since = await asyncio.gather(self.acks.wait(made, wait), self.acks.wait(written.revision, wait))
+        late = tuple(sorted({*reached.late, *since.late}))
+        return Outcome(written, Reached(late, tuple(item for item in reached.refused if item.host not in late)))
 
 
 async def _read(documents: Iterable[Document]) -> Wanted:
