@@ -40,7 +40,7 @@ from triptych.controller.service.revocations import RevocationBook
 from triptych.controller.service.service import Service
 from triptych.controller.service.tokens import TokenBook
 from triptych.daemon.logs import configure
-from triptych.errors import EnvironmentError_, StoreError, StoreUnavailableError, TriptychError
+from triptych.errors import EnvironmentError_, InputError, StoreError, StoreUnavailableError, TriptychError
 from triptych.kernel.notify import notify
 from triptych.pki.judge import judge_authority, judge_controller, require_fit
 from triptych.stores.base import Store
@@ -214,14 +214,22 @@ class Controller:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _bootstrap(self) -> None:
-        """The first admin token, where there is none and a file for it is configured."""
-        path = self.config.bootstrap_token
-        if self.tokens.tokens:
+        """An admin's token, where none counts and a new file for it is configured."""
+        path, now = self.config.bootstrap_token, time.time()
+        if any(token.counts_for_all(now) for token in self.tokens.tokens):
             return
+        said = "no admin's token counts: set bootstrap_token to a new file, and start again to get one"
         if path is None:
-            _log.warning("there is no token, so nobody can ask: set bootstrap_token to a new file, and start again")
+            _log.warning(said)
             return
-        issued = await first_token(self.store, path, time.time())
+        try:
+            issued = await first_token(self.store, path, now)
+        except InputError as error:
+            if not self.tokens.tokens:
+                raise
+            # Others are served as before.
+            _log.warning(said, problem=str(error))
+            return
         self.tokens.known[issued.token.id] = issued.token
         _log.info("first token issued", token=issued.token.id, file=str(path))
 

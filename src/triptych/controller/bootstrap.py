@@ -45,8 +45,8 @@ def write_secret(path: Path, secret: str) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError as error:
         raise InputError(
-            f"bootstrap_token {path}: is there already, and the store has no token at all, so what it holds is of no "
-            "use here; move it away, or give the path of a new file"
+            f"bootstrap_token {path}: is there already, and no admin's token counts in the store, so what it holds is "
+            "of no use here; move it away, or give the path of a new file"
         ) from error
     except OSError as error:
         raise InputError(

@@ -56,9 +56,9 @@ class ControllerConfig(msgspec.Struct, frozen=True, kw_only=True):
     tls: Tls | None = None
     southbound_tls: MutualTls | None = None
     etcd: Etcd = Etcd()
-    bootstrap_token: Annotated[
-        Path | None, Meta(description="A new file for the first admin token, when there is no token at all.")
-    ] = None
+    bootstrap_token: Annotated[Path | None, Meta(description="A new file for an admin's token, when none counts.")] = (
+        None
+    )
     rate: Annotated[float, Meta(description="Requests a second that one sender may send; 0: any number.")] = 500.0
     burst: Annotated[float, Meta(description="How many of them at once.")] = 1000.0
     audit_days: Annotated[float, Meta(description="How long it is kept who changed what.")] = 90.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from triptych.controller.app import Controller
 from triptych.controller.bootstrap import first_token
 from triptych.controller.config import ControllerConfig
 from triptych.controller.service.access import Role
-from triptych.controller.service.tokens import TokenBook
+from triptych.controller.service.audit import Origin
+from triptych.controller.service.tokens import TokenBook, issue, revoke
 from triptych.errors import InputError, OutcomeUnknownError, StoreError, StoreUnavailableError
 from triptych.stores.base import Committed, Conflict, Txn
 from triptych.stores.memory import MemoryStore
@@ -100,5 +102,25 @@ async def test_a_controller_that_nobody_can_ask_says_so(tmp_path: Path, has_toke
         async with Controller(config, store):
             pass
     warnings = [line["event"] for line in logs if line["log_level"] == "warning"]
-    said = "there is no token, so nobody can ask: set bootstrap_token to a new file, and start again"
+    said = "no admin's token counts: set bootstrap_token to a new file, and start again to get one"
     assert warnings == ([] if has_token else [said])
+
+
+@pytest.mark.parametrize("how", ["revoked", "over"])
+@pytest.mark.parametrize("former", [True, False], ids=["former file", "new file"])
+async def test_who_lost_the_last_admin_gets_another(tmp_path: Path, how: str, *, former: bool) -> None:
+    """Where only others' tokens count, a start with a new file makes an admin; with the former file it begins."""
+    file = tmp_path / "token"
+    store, origin = MemoryStore(), Origin("local")
+    admin = await issue(store, "root", Role.ADMIN, now=0.0, lifetime=1.0 if how == "over" else None, origin=origin)
+    await issue(store, "one", Role.ADMIN, tenants=("acme",), now=0.0, origin=origin)
+    if how == "revoked":
+        await revoke(store, admin.token.id, now=1.0, origin=origin)
+    if former:
+        file.write_text("former")
+    config = ControllerConfig(listen="127.0.0.1:0", store="memory:", grace_seconds=0, bootstrap_token=file)
+    with capture_logs() as logs:
+        async with Controller(config, store) as controller:
+            admins = [token.name for token in controller.tokens.tokens if token.counts_for_all(time.time())]
+    warned = any(line["event"].startswith("no admin's token counts") for line in logs)
+    assert (admins, warned, file.read_text() == "former") == ([] if former else ["bootstrap"], former, former)

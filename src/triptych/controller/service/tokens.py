@@ -53,6 +53,10 @@ class Token(msgspec.Struct, frozen=True):
         """Whether its time is up."""
         return self.expires is not None and self.expires <= now
 
+    def counts_for_all(self, now: float) -> bool:
+        """Whether it is an admin's of all tenants, who can make others, and not over."""
+        return self.role is Role.ADMIN and self.tenants is None and not self.is_over(now)
+
     @property
     def actor(self) -> Actor:
         """Who shows it."""
