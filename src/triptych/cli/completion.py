@@ -12,7 +12,7 @@ from itertools import islice
 
 import typer
 
-from triptych.cli.kinds import typed
+from triptych.cli.kinds import name_of, typed
 from triptych.core.model import Kind
 from triptych.errors import TriptychError
 
@@ -69,8 +69,7 @@ def _names(context: typer.Context, kind: Kind, incomplete: str) -> Iterator[str]
             pages = api.listing(kind, {"tenant": tenant} if slash else {})
             # One page: the next ones would take as long again.
             for item in islice(client.items(pages), api.PAGE):
-                name = f"{item['router']} {item['prefix']}" if kind is Kind.ROUTE else item["name"]
-                yield typed(kind.value, item.get("tenant", ""), name)
+                yield typed(kind.value, item.get("tenant", ""), name_of(kind, item))
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:

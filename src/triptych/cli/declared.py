@@ -118,22 +118,29 @@ def get(
     segment: Annotated[str | None, typer.Option("--segment", help="Only on this segment.")] = None,
     router: Annotated[str | None, typer.Option("--router", help="Only of this router.")] = None,
     host: Annotated[str | None, typer.Option("--host", help="Only on this host.")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="And then what changes, until interrupted; as JSON an event a line.")
+    ] = False,
     where: Where = SAID_NOTHING,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Show declared objects; as YAML or JSON they are a document that can be applied again."""
-    from triptych.client.rest import api
+    from triptych.cli.following import Wanted, follow, look
 
-    filters = {"tenant": tenant, "segment": segment, "router": router, "host": host}
+    said = {"tenant": tenant, "segment": segment, "router": router, "host": host}
+    filters = {field: value for field, value in said.items() if value is not None}
+    wanted = Wanted(kind, None if name is None else key_of(kind, name), filters)
     with controller(where) as client:
-        if name is None:
-            wanted = {field: value for field, value in filters.items() if value is not None}
-            items: list[dict[str, Any]] = list(client.items(api.listing(kind, wanted)))
-        else:
-            items = [client.send(api.get(key_of(kind, name))).item]
-    if output is not Format.TABLE:
-        print_data({kind.value: items}, output)
-        return
+        revision, items = look(client, wanted, watch=watch)
+        if output is Format.TABLE:
+            _print(kind, items)
+        elif not watch:
+            print_data({kind.value: items}, output)
+        if watch:
+            follow(client, wanted, revision, items, output)
+
+
+def _print(kind: Kind, items: list[dict[str, Any]]) -> None:
     columns = [field for field in SHAPES[kind].fields if any(field in item for item in items)]
     rows = [{column: item.get(column) for column in columns} for item in items]
     console.print(rich_table(counted(len(items), kind.singular, kind.value.replace("_", " ")), columns, rows))

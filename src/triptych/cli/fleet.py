@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -10,13 +10,14 @@ from rich.text import Text
 
 from triptych.cli import completion
 from triptych.cli.connect import SAID_NOTHING, Where, asking, controller
-from triptych.cli.kinds import kind_of, kind_words, typed
-from triptych.cli.output import Format, OutputOption, cell, console, counted, print_data, rich_table, say
+from triptych.cli.events import Seen, show
+from triptych.cli.kinds import kind_of, kind_words
+from triptych.cli.output import Format, OutputOption, console, counted, print_data, rich_table, say
 from triptych.core.model import Kind
 from triptych.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from triptych.client.rest.messages import Event, HostState, Status
+    from triptych.client.rest.messages import HostState, Status
 
 
 @asking
@@ -43,9 +44,9 @@ def watch(
             # Asked for, so that whoever reads this knows that nothing after it is missed.
             after = client.send(api.listing(Kind.TENANT).first).revision
         say(f"watching what changes after revision {after}, until interrupted")
-        seen: dict[tuple[str, str, str], dict[str, Any]] = {}
+        seen: Seen = {}
         for number, event in enumerate(client.watch(after, query), 1):
-            _show(event, output, seen)
+            show(event, output, seen)
             if number == count:
                 return
 
@@ -92,31 +93,6 @@ def _print(found: Status, output: Format) -> None:
         until = f"until revision {move.revision} is programmed {where}"
         said = f"{move.port}: {move.former} passes frames on to {move.host} {until}"
         console.print(said, markup=False, highlight=False, soft_wrap=True)
-
-
-def _show(event: Event, output: Format, seen: dict[tuple[str, str, str], dict[str, Any]]) -> None:
-    """Print an event; `seen` has the objects of those before it, to tell what differs."""
-    key = event.kind, event.tenant, event.name
-    before, now = seen.pop(key, None), event.object
-    if now is not None:
-        seen[key] = now
-    if output is Format.JSON:
-        # One line each, so that a reader of the pipe sees it at once.
-        typer.echo(msgspec.json.encode(event))
-    elif output is Format.YAML:
-        typer.echo("---")
-        print_data(event, output)
-    elif event.kind:
-        what = f"{Kind(event.kind).singular} {typed(event.kind, event.tenant, event.name)}"
-        fields = {} if now is None else {name: value for name, value in now.items() if name not in ("tenant", "name")}
-        if before is not None and now is not None:
-            fields = {name: now.get(name) for name in {**before, **now} if before.get(name) != now.get(name)}
-        said = " ".join(f"{name}={cell(value)}" for name, value in fields.items())
-        line = f"{event.revision} {event.action} {what}  {said}".rstrip()
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    else:
-        said = "history was lost; everything that is declared follows" if event.action == "snapshot" else "that is all"
-        console.print(f"{event.revision} {said}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _headline(found: Status) -> str:

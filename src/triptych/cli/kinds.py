@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -55,6 +55,11 @@ def typed(kind: str, tenant: str, name: str) -> str:
     """An object as it is typed: what `key_of` reads."""
     spoken = name.replace(" ", "/") if kind == Kind.ROUTE.value else name
     return f"{tenant}/{spoken}" if tenant else spoken
+
+
+def name_of(kind: Kind, item: Mapping[str, Any]) -> str:
+    """The name in the identity of an object, by its document item."""
+    return f"{item['router']} {item['prefix']}" if kind is Kind.ROUTE else str(item["name"])
 
 
 def in_order(changes: Iterable[Change]) -> list[Change]:
