@@ -92,7 +92,7 @@ def test_the_hosts_own_interfaces_are_not_for_vms(fleet_lab: Lab, tmp_path: Path
         fleet_lab.fleet.local("h1") as local,
     ):
         local.detach(VM)
-        with pytest.raises(InputError, match=f"^port {VM}: interface {interface} is .*; attach another; it is tried again"):
+        with pytest.raises(InputError, match=f"^port {VM}: interface {interface} is .*; attach another; it is tried "):
             local.attach(VM, interface)
         ping.goes_on()
         local.detach(VM)
