@@ -9,7 +9,7 @@ import pytest
 
 from triptych.controller.mirror import Mirror
 from triptych.controller.mirror.contents import Contents
-from triptych.controller.mirror.orders import groups_of, members
+from triptych.controller.mirror.orders import MOST, everything, groups_of, members
 from triptych.controller.service.access import LOCAL, Actor, Role
 from triptych.controller.service.pages import Filters
 from triptych.core.compile import Change, Delete, Put
@@ -134,3 +134,17 @@ async def test_a_page_costs_what_is_on_it(monkeypatch: pytest.MonkeyPatch, filte
             assert len(looked) <= 11
             assert len(page.found) == (0 if after == "acme/p999" else 10)
             await office.delete(Kind.PORT, "acme", "new")
+
+
+async def test_who_asks_for_what_is_not_there_costs_nobody_anything() -> None:
+    """However many groups without objects are asked for, the order of all objects is not made again."""
+    async with MemoryStore() as store, open_office(store) as office:
+        await office.apply(town(ports=[port("a")]))
+        declared, orders = office.mirror.declared, office.mirror.orders
+        made = orders.of(declared, everything(Kind.PORT))
+        for number in range(MOST):
+            assert _walk(office, Kind.PORT, Filters(host=f"x{number}"), LOCAL, 10) == []
+        assert orders.of(declared, everything(Kind.PORT)) is made
+        await office.put(Kind.HOST, name="x1", underlay="192.0.2.77")
+        await office.put(Kind.PORT, **port("b", host="x1"))
+        assert [item.key.name for item in _walk(office, Kind.PORT, Filters(host="x1"), LOCAL, 10)] == ["b"]

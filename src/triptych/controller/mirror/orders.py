@@ -43,9 +43,13 @@ class Orders:
         """The names of a group in order; to be read at once, and never changed."""
         order = self._made.get(group)
         if order is None:
+            found = members(declared, group)
+            if not found:
+                # Who asks for what is not there must not have others forgotten.
+                return []
             if len(self._made) >= MOST:
                 del self._made[next(iter(self._made))]
-            order = self._made[group] = sorted(members(declared, group))
+            order = self._made[group] = sorted(found)
         return order
 
     def change(self, declared: Declared, changes: Iterable[Change]) -> None:
