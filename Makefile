@@ -9,6 +9,8 @@ PY := .venv/bin/python
 WORKERS ?= $(shell nproc)
 # A worker that is done takes over from one that is not.
 SHARED := -n $(WORKERS) --dist worksteal
+# What needs root is not even read where it does not run.
+ROOTLESS := $(filter-out tests/dataplane/ tests/system/ tests/__pycache__/,$(wildcard tests/*/))
 # Seconds that `make fuzz` spends on each parser, after its packet comparisons.
 FUZZ_SECONDS ?= 300
 # How many examples `make fuzz` tries each property with; the other targets try 25.
@@ -34,11 +36,11 @@ demo: install ## install what is needed, then the demo: an example network, real
 test: install ## every test; needs root (real namespaces, kernel maps)
 	@if [ "$$(id -u)" -ne 0 ]; then \
 		echo "make test: needs root for namespaces and eBPF; without it, run: make test-fast" >&2; exit 1; fi
-	@$(PY) -m pytest -m "not root and not fuzz" $(SHARED) -q
+	@$(PY) -m pytest $(ROOTLESS) -m "not root and not fuzz" $(SHARED) -q
 	@$(PY) -m pytest -m "root and not fuzz"
 
 test-fast: install ## the tests that need no root; under a minute
-	@$(PY) -m pytest -m "not root and not fuzz and not slow" $(SHARED) -q
+	@$(PY) -m pytest $(ROOTLESS) -m "not root and not fuzz and not slow" $(SHARED) -q
 
 try-kernel: install ## the data plane on another kernel, emulated; root; KERNEL=linux-image-....deb
 	@tools/try-kernel.sh $(KERNEL)

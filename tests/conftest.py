@@ -7,6 +7,7 @@ alone.
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 from collections.abc import Iterator
@@ -50,6 +51,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     chosen = sum(item.get_closest_marker("root") is not None for item in session.items)
     if chosen and os.geteuid() != 0 and not session.config.option.collectonly:
         raise pytest.UsageError(f'{chosen} of the chosen tests need root; leave them out with -m "not root"')
+    # What is loaded now stays: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
 
 
 def leftovers() -> frozenset[str]:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from tools.write_reference import FOLDER, pages
 from triptych.agent.config import SETTINGS as AGENT
 from triptych.controller.config import SETTINGS as CONTROLLER
 from triptych.core.verdicts import Event
 
-MADE = pages()
 
-
-@pytest.mark.parametrize("path", MADE, ids=lambda path: path.name)
-def test_a_committed_page_is_the_one_that_is_made(path: Path) -> None:
+def test_committed_pages_are_those_that_are_made() -> None:
     """`make reference` would change nothing."""
-    assert path.read_text(encoding="utf-8") == MADE[path]
+    made = pages()
+    assert len(made) >= 4
+    assert [path.name for path in made if path.read_text(encoding="utf-8") != made[path]] == []
 
 
 def test_every_setting_is_on_the_page() -> None:

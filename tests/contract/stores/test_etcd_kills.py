@@ -21,6 +21,8 @@ from triptych.stores.etcd import EtcdStore, rolling
 from triptych.stores.etcd.access import Access, channel
 from triptych.stores.etcd.layout import Layout
 
+pytestmark = pytest.mark.slow
+
 KEYS = tuple(b"k/%d" % number for number in range(3))
 CALLS = 17
 """What it asks of etcd: sweep, lease, owner, 4 chunks staged, gate, check, decision, 4 applied, state, end, lease."""

@@ -8,6 +8,8 @@ import sys
 from contextlib import aclosing
 from pathlib import Path
 
+import pytest
+
 from tests.contract.stores.test_watch import applied, take
 from triptych.stores.base import list_all
 from triptych.stores.sqlite import SqliteStore
@@ -27,6 +29,7 @@ def killed_after(path: Path, round_number: int, lines: int) -> dict[int, str]:
     return {int(revision): key for revision, key in whole}
 
 
+@pytest.mark.slow
 async def test_power_cut(tmp_path: Path) -> None:
     """Of 20 processes killed at random moments each left every acknowledged write, and each transaction whole."""
     path = tmp_path / "store.db"
