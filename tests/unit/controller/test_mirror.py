@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -21,8 +21,8 @@ from triptych.core.model.codec import encode_object
 from triptych.core.model.keys import object_key
 from triptych.core.tables import Delta
 from triptych.errors import StoreClosedError, StoreFormatError, StoreUnavailableError
+from triptych.stores.base import Batch, Txn
 from triptych.stores.base import Put as StorePut
-from triptych.stores.base import Txn
 from triptych.stores.memory import MemoryStore
 from triptych.testing.office import open_office, port, town
 
@@ -176,6 +176,37 @@ async def test_an_object_that_becomes_unreadable_stays_as_it_was() -> None:
         assert [str(host.underlay) for host in office.network.hosts] == ["192.0.2.1"]
         with pytest.raises(StoreFormatError, match=r"host h1: stored host .*`rack`.*; a newer Triptych wrote it"):
             await Mirror().load(store)
+
+
+class Replaced(MemoryStore):
+    """A store whose watches are told everything anew, of this history or another one."""
+
+    name = ""
+
+    async def identity(self) -> str:
+        """See `Store.identity`."""
+        return self.name or await super().identity()
+
+    async def watch(self, prefix: bytes, after_revision: int) -> AsyncGenerator[Batch, None]:
+        """See `Store.watch`."""
+        batches = super().watch(prefix, after_revision + 1000)
+        while True:
+            yield await anext(batches)
+
+
+async def test_a_store_of_another_history_ends_the_mirror() -> None:
+    """Where a backup took the place of the store its revisions mean other things, so what followed it begins anew."""
+    store, mirror = Replaced(), Mirror()
+    await mirror.load(store)
+    following = asyncio.create_task(mirror.follow(store))
+    written = await store.commit(Txn(puts=(StorePut(b"objects/tenants/-/acme", b'{"name":"acme"}'),)))
+    await mirror.reached(written.revision)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    store.name = "another"
+    with pytest.raises(StoreUnavailableError, match="a backup was put in the place of the store"):
+        async with asyncio.timeout(20):
+            await mirror.follow(store)
 
 
 async def test_who_waits_is_told_when_the_store_is_gone() -> None:

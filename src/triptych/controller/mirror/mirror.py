@@ -135,13 +135,16 @@ class Mirror:
         self._complete = False
 
     async def follow(self, store: Store) -> None:
-        """Take in what changes, after `load`, until cancelled; StoreClosedError when this end closes the store."""
+        """Take in what changes, after `load`, until cancelled.
+
+        StoreClosedError when this end closes the store, StoreUnavailableError when it has become another one.
+        """
         try:
             async with aclosing(store.watch(OBJECTS, self.revision)) as batches:
                 async for batch in batches:
-                    if isinstance(batch, Snapshot):
-                        # Perhaps a backup was put in the place of what it was.
-                        self.history = await store.identity()
+                    if isinstance(batch, Snapshot) and await store.identity() != self.history:
+                        # Its revisions are others, and whoever counted by those of before would be wrong.
+                        raise StoreUnavailableError("a backup was put in the place of the store; begin anew")
                     await self._take(batch)
         finally:
             self._waiting.fail(
