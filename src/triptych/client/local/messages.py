@@ -89,8 +89,9 @@ class PortDrops(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class StatusReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="reply", tag="status"):
     """The answer to `status`. `revision` is the store's that is programmed; `rows` and `room` are by table.
 
-    `room` is how many rows there is room for now; a table that is not in it has no bound. `drifted` are rows of the last audit that found any wrong. `connected`: a controller is
-    heard now; `complete`: one has said everything since the agent started.
+    `room` is how many rows there is room for now; a table that is not in it has no bound. `drifted` are rows of the
+    last audit that found any wrong. `connected`: a controller is heard now; `complete`: one has said everything since
+    the agent started.
     """
 
     host: str
