@@ -52,7 +52,7 @@ class Writer:
 
     def wrote(self, count: int) -> None:
         """Return when so many more are written."""
-        goal, deadline = len(self.written) + count, time.monotonic() + SECONDS
+        goal, deadline = len(self.written) + count, time.monotonic() + 2 * SECONDS
         while len(self.written) < goal:
             assert time.monotonic() < deadline, f"{self._name} stands still at {self.written[-1:]}"
             time.sleep(0.02)
