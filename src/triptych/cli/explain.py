@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from triptych.cli.connect import SAID_NOTHING, Where, asking
+from triptych.cli.kinds import SINGULARS
 from triptych.cli.output import Format, OutputOption, cell, console, print_data
 from triptych.cli.rows import TableName
 from triptych.cli.source import FilesOption, LabOption, source
+from triptych.core.model import Key
 
 
 @asking
@@ -28,7 +30,7 @@ def explain(
         print_data(found, output)
         return
     facts = " ".join(f"{name}={cell(value)}" for name, value in found.row.items() if cell(value) != "-")
-    objects = [f"{item['kind']} {'/'.join(filter(None, (item['tenant'], item['name'])))}" for item in found.because]
+    objects = [str(Key(SINGULARS[item["kind"]], item["tenant"], item["name"])) for item in found.because]
     console.print(f"{table.value}: {facts}", markup=False, highlight=False)
     console.print(f"because {found.why}", markup=False, highlight=False)
     console.print(f"made by {', '.join(objects)}", markup=False, highlight=False)

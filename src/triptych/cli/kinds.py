@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Change = TypeVar("Change", bound="ObjectChange")
 
+SINGULARS = {kind.singular: kind for kind in Kind}
 _FLEET = (Kind.HOST, Kind.TENANT)
 
 
@@ -39,7 +40,8 @@ def key_of(kind: Kind, name: str) -> Key:
         if name and "/" not in name:
             return Key(kind, "", name)
         raise UsageError(f"{kind.singular} {name!r}: not a name; write for example {kind.value[0]}1")
-    parts = name.split("/", 2 if kind is Kind.ROUTE else 1)
+    # Routes were written with a space before the prefix.
+    parts = name.replace(" ", "/", 1).split("/", 2) if kind is Kind.ROUTE else name.split("/", 1)
     if kind is Kind.ROUTE:
         if len(parts) == 3 and all(parts):
             return Key(kind, parts[0], f"{parts[1]} {_prefix(name, parts[2])}")
@@ -53,8 +55,7 @@ def key_of(kind: Kind, name: str) -> Key:
 
 def typed(kind: str, tenant: str, name: str) -> str:
     """An object as it is typed: what `key_of` reads."""
-    spoken = name.replace(" ", "/") if kind == Kind.ROUTE.value else name
-    return f"{tenant}/{spoken}" if tenant else spoken
+    return Key(Kind(kind), tenant, name).path
 
 
 def name_of(kind: Kind, item: Mapping[str, Any]) -> str:

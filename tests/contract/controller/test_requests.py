@@ -83,7 +83,7 @@ async def test_one_object_with_a_key_twice_is_refused(path: str, body: str, said
             "prefix '10.9.0.1/16' has bits set behind the prefix length; write 10.9.0.0/16",
         ),
         ("GET", "/v1/routes/acme/core/10.9.0.1/16", 404, "its prefix has bits set behind the prefix length"),
-        ("DELETE", "/v1/routes/acme/core/10.9", 404, "route acme/core 10.9: is not declared; its prefix is not a"),
+        ("DELETE", "/v1/routes/acme/core/10.9", 404, "route acme/core/10.9: is not declared; its prefix is not a"),
         ("GET", "/v1/host", 404, "GET /v1/host: there is no such path; all that there are stand in /v1/docs"),
         ("POST", "/v1/hosts", 405, "POST /v1/hosts: this path does not take that method; use one of GET, OPTIONS"),
     ],

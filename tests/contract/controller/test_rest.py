@@ -169,8 +169,8 @@ async def test_what_others_refer_to_stays(bench: StoreBench) -> None:
         await api.town()
         await api.ask("PUT", "/v1/routes/acme/core/10.9.0.0/16", 201, json={"via": ["10.1.0.2"]})
         expected = {
-            "/v1/segments/acme/web": ["port acme/a", "route acme/core 10.9.0.0/16"],
-            "/v1/routers/acme/core": ["segment acme/web", "route acme/core 10.9.0.0/16"],
+            "/v1/segments/acme/web": ["port acme/a", "route acme/core/10.9.0.0/16"],
+            "/v1/routers/acme/core": ["segment acme/web", "route acme/core/10.9.0.0/16"],
             "/v1/tenants/acme": ["router acme/core", "segment acme/web"],
             "/v1/hosts/h1": ["port acme/a"],
         }

@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 from tests.unit.cli.controlled import Commands
+from triptych.cli.kinds import key_of, typed
+from triptych.core.model import Key, Kind
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "two-tenants.yaml"
 
@@ -188,6 +190,25 @@ def test_explain_names_the_intent() -> None:
         ("segment", "acme", "web"),
         ("router", "acme", "core"),
     ]
+
+
+def test_a_route_is_written_in_one_way() -> None:
+    """What explain prints of a route is what get and delete read; the spelling with a space is still read."""
+    done = triptych("explain", "-f", str(EXAMPLE), "routes", "acme/core", "10.66.0.0/16")
+    assert done.stdout.splitlines()[-1] == "made by route acme/core/10.66.0.0/16, router acme/core"
+    key = Key(Kind.ROUTE, "acme", "core 10.66.0.0/16")
+    assert str(key) == f"route {typed('routes', 'acme', 'core 10.66.0.0/16')}" == "route acme/core/10.66.0.0/16"
+    for text in ("acme/core/10.66.0.0/16", "acme/core 10.66.0.0/16"):
+        assert key_of(Kind.ROUTE, text) == key
+    six = Key(Kind.ROUTE, "acme", "core fd00:9::/32")
+    assert (key_of(Kind.ROUTE, six.path), six.path) == (six, "acme/core/fd00:9::/32")
+
+
+def test_a_refused_route_is_named_as_it_is_typed(tmp_path: Path) -> None:
+    """The fault of a route in a document names it by tenant, router and prefix, with slashes between."""
+    document = tmp_path / "wrong.yaml"
+    document.write_text("tenants: [{name: acme}]\nroutes: [{tenant: acme, router: none, prefix: 10.9.0.0/16}]\n")
+    assert f"{document}:2: route acme/none/10.9.0.0/16: router 'none'" in triptych("check", str(document)).stderr
 
 
 def test_the_demo_without_a_kernel_shows_tables_and_traces() -> None:

@@ -56,13 +56,13 @@ FLOODING = next(world for world in WORLDS if "replicates" in world.name)
                 "route 0.0.0.0/0 of router acme/core goes by way of "
                 "10.0.2.11 in segment acme/db, 10.0.1.11 in segment acme/web"
             ),
-            ["route acme/core 0.0.0.0/0", "router acme/core", "segment acme/db", "segment acme/web"],
+            ["route acme/core/0.0.0.0/0", "router acme/core", "segment acme/db", "segment acme/web"],
         ),
         (
             STATIC,
             blackhole(1, "10.66.0.0/16"),
             "route 10.66.0.0/16 of router acme/core is a black hole",
-            ["route acme/core 10.66.0.0/16", "router acme/core"],
+            ["route acme/core/10.66.0.0/16", "router acme/core"],
         ),
         (
             FLOODING,

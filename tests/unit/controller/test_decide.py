@@ -145,7 +145,7 @@ def test_what_is_left_out_is_given_as_to_the_whole(base: Network, data: st.DataO
         (
             {"routes": [{"tenant": "acme", "router": "core", "prefix": "10.9.0.0/16", "via": ["10.8.0.1"]}]},
             (
-                "test: route acme/core 10.9.0.0/16: via[0] '10.8.0.1' is in no subnet of router acme/core; "
+                "test: route acme/core/10.9.0.0/16: via[0] '10.8.0.1' is in no subnet of router acme/core; "
                 "give an address in a subnet of one of its segments"
             ),
         ),

@@ -160,7 +160,7 @@ def _route_key(request: _Request, tenant: FromPath[str], router: FromPath[str], 
     try:
         return Key(Kind.ROUTE, tenant, f"{router} {read_prefix(text)}")
     except RefusedError as refused:
-        name = f"route {tenant}/{router} {text[:80]}"
+        name = f"route {tenant}/{router}/{text[:80]}"
         if request.method != "PUT":
             raise NotFoundError(f"{name}: is not declared; its prefix {refused.problem}: {refused.remedy}") from None
         fault = Fault(name, "prefix", text[:80], refused.problem, refused.remedy, "request")

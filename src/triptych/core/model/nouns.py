@@ -46,7 +46,13 @@ class Key(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        return f"{self.kind.singular} {self.tenant}/{self.name}" if self.tenant else f"{self.kind.singular} {self.name}"
+        return f"{self.kind.singular} {self.path}"
+
+    @property
+    def path(self) -> str:
+        """As people write it: `acme/web-1`, `h1` of a host or tenant, `acme/core/10.9.0.0/16` of a route."""
+        name = self.name.replace(" ", "/") if self.kind is Kind.ROUTE else self.name
+        return f"{self.tenant}/{name}" if self.tenant else name
 
 
 class Bum(Enum):

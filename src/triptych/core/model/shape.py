@@ -161,8 +161,7 @@ class Label(NamedTuple):
         parts = [self.node.get(key) for key in SHAPES[self.kind].identity]
         if not all(isinstance(part, str) and part for part in parts):
             return f"{self.kind.value}[{self.number}]"
-        tenant, *rest = [str(part) for part in parts]
-        return f"{self.kind.singular} {tenant}/{' '.join(rest)}" if rest else f"{self.kind.singular} {tenant}"
+        return f"{self.kind.singular} {'/'.join(map(str, parts))}"
 
 
 def unknown(faults: Faults, label: object, origin: Origin, key: object, known: Iterable[str], what: str) -> str | None:
