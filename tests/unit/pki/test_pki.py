@@ -281,17 +281,6 @@ def test_the_list_tells_what_each_certificate_is_worth(pki: PkiFolder, calendar:
     assert (revoked.serial, revoked.name, revoked.at) == (lost.serial, "h3", "2031-06-05T07:08:09Z")
 
 
-def test_a_name_of_a_host_and_a_controller_revokes_neither(pki: PkiFolder) -> None:
-    """Where a host and a controller share a name it is no answer which one is meant; a serial number is."""
-    of_host, of_controller = pki.issue(certificates.host("h1")), pki.issue(certificates.controller(["h1"]))
-    with pytest.raises(InputError, match="'h1': a host and a controller have this name; say by serial numbers which"):
-        pki.revoke("h1", "lost")
-    (revoked,) = pki.revoke(of_host.serial, "lost")
-    assert (revoked.serial, revoked.role) == (of_host.serial, "host")
-    states = {entry.serial: entry.state for entry in pki.list()}
-    assert states == {of_host.serial: State.REVOKED, of_controller.serial: State.VALID}
-
-
 def test_revoking_a_host_revokes_all_that_it_has(pki: PkiFolder, calendar: Calendar) -> None:
     """By name every certificate that is not over yet is revoked; again, the same is said again."""
     first = pki.issue(certificates.host("h1"))
