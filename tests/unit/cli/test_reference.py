@@ -44,7 +44,7 @@ def test_every_command_is_in_the_reference() -> None:
 )
 def test_the_help_says_whole_sentences(tmp_path: Path, group: tuple[str, ...]) -> None:
     """On a terminal of 80 columns no command's line in the help of its group is cut."""
-    said = Commands(tmp_path).process(*group, "--help", COLUMNS="80", TERMINAL_WIDTH="80").stdout
+    said = Commands(tmp_path)(*group, "--help", COLUMNS="80").stdout
     listed = said.partition("Commands:")[2].splitlines()
     assert len(listed) > 3
     assert [line for line in listed if line.endswith("...")] == []

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -256,14 +254,6 @@ def test_the_status_of_one_host_is_checked(triptych: Commands) -> None:
 def test_the_shell_completes_names(triptych: Commands, words: str, wanted: list[str]) -> None:
     """Objects and hosts of the configured controller are completed; with none, nothing is, and nobody is told."""
     completing = {"_TRIPTYCH_COMPLETE": "complete_bash", "COMP_CWORD": str(len(words.split()) - 1), "COMP_WORDS": words}
-    code = "from triptych.cli.app import app; app(prog_name='triptych')"
     for server, expected in ((triptych.environment["TRIPTYCH_SERVER"], wanted), ("http://127.0.0.1:1", [])):
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            env=triptych.env(**completing, TRIPTYCH_SERVER=server),
-        )
+        done = triptych(**completing, TRIPTYCH_SERVER=server)
         assert (done.returncode, done.stdout.split(), done.stderr) == (0, expected, "")
