@@ -37,6 +37,7 @@ _KIND = typer.Argument(
 )
 KindArgument = Annotated[Kind, _KIND]
 OptionalKind = Annotated[Kind | None, _KIND]
+TenantOption = Annotated[str | None, typer.Option("--tenant", help="Only of this tenant.")]
 PruneOption = Annotated[
     bool,
     typer.Option(
@@ -114,7 +115,7 @@ def get(
             help="TENANT/NAME, or NAME of a host or tenant; left out: all.", autocompletion=completion.objects
         ),
     ] = None,
-    tenant: Annotated[str | None, typer.Option("--tenant", help="Only of this tenant.")] = None,
+    tenant: TenantOption = None,
     segment: Annotated[str | None, typer.Option("--segment", help="Only on this segment.")] = None,
     router: Annotated[str | None, typer.Option("--router", help="Only of this router.")] = None,
     host: Annotated[str | None, typer.Option("--host", help="Only on this host.")] = None,

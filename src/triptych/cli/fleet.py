@@ -10,6 +10,7 @@ from rich.text import Text
 
 from triptych.cli import completion
 from triptych.cli.connect import SAID_NOTHING, Where, asking, controller
+from triptych.cli.declared import TenantOption
 from triptych.cli.events import Seen, show
 from triptych.cli.kinds import kind_of, kind_words
 from triptych.cli.output import Format, OutputOption, console, counted, print_data, rich_table, say
@@ -26,7 +27,7 @@ def watch(
         Kind | None,
         typer.Option("--kind", parser=kind_of, metavar="KIND", autocompletion=kind_words, help="Only of this kind."),
     ] = None,
-    tenant: Annotated[str | None, typer.Option("--tenant", help="Only of this tenant.")] = None,
+    tenant: TenantOption = None,
     after: Annotated[
         int | None, typer.Option("--after", min=0, metavar="REVISION", help="Begin after this one; otherwise now.")
     ] = None,
