@@ -213,7 +213,8 @@ def staged(family: int, encap: str, icmp_rate: int = 0) -> Iterator[Scene]:
         for namespace in (host_ns, vm_ns):
             sh("ip", "netns", "add", namespace)
         sh("ip", "-n", host_ns, "link", "add", "uplink", "type", "veth", "peer", "name", "uplink", "netns", vm_ns)
-        sh("ip", "-n", host_ns, "address", "add", f"{HERE[family]}/{24 if family == 4 else 64}", "dev", "uplink")
+        sh("ip", "-n", host_ns, "address", "add", f"{HERE[family]}/{24 if family == 4 else 64}", "dev", "uplink",
+           "nodad")  # fmt: skip
         sh("ip", "-n", host_ns, "link", "set", "uplink", "up")
         for port in local:
             if port.name == "b":

@@ -51,8 +51,12 @@ def world(request: pytest.FixtureRequest, module_lab: LabMaker) -> Lab:
 @FAMILY
 def test_flows_spread_over_two_next_hops(world: Lab, version: int) -> None:
     """Of many flows to a prefix with two next hops each arrives at one of them, and both get some."""
+    behind = f"{BEHIND[version]}/{32 if version == 4 else 128}"
     for gateway in ("acme/gw-1", "acme/gw-2"):
-        run(world, gateway, "ip", "addr", "replace", f"{BEHIND[version]}/{32 if version == 4 else 128}", "dev", "lo")
+        run(world, gateway, "ip", "addr", "replace", behind, "dev", "lo", "nodad")
+        # The kernel receives by an IPv6 address a moment later, when a worker has put its route in.
+        table = ("ip", f"-{version}", "route", "show", "table", "local", BEHIND[version])
+        until(lambda gateway=gateway, table=table: run(world, gateway, *table), what="it is local")  # type: ignore[misc]
     with ExitStack() as stack:
         listeners = [
             stack.enter_context(socket_in(world, gateway, version, socket.SOCK_DGRAM))
