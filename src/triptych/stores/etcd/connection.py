@@ -109,6 +109,17 @@ class Connection:
             self._streams.discard(entry)
             entry[1].end()
 
+    async def begin(self, stream: Stream, request: Any) -> None:
+        """Send the first message of a stream; StoreUnavailableError when no member takes it within an attempt.
+
+        It waits for a connection, and a call that is left before there is one would not end for who waits.
+        """
+        try:
+            async with asyncio.timeout(self._attempt):
+                await stream.write(request)
+        except TimeoutError:
+            raise StoreUnavailableError(f"etcd at {self} does not answer (no connection); check that it runs") from None
+
     def stale(self, error: grpc.aio.AioRpcError) -> bool:
         """Whether a call failed only because its token has ended; the next one asks for another."""
         stale = self._token is not None and any(words in (error.details() or "") for words in _STALE_TOKEN)

@@ -90,7 +90,7 @@ async def _stream(
     )
     batches = Batches(layout, state.spans, prefix)
     async with connection.stream("Watch") as call:
-        await call.write(rpc.WatchRequest(create_request=request))
+        await connection.begin(call, rpc.WatchRequest(create_request=request))
         pending: list[Any] = []
         async for response in _responses(call):
             if response.created:
