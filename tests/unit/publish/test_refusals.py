@@ -16,7 +16,7 @@ from triptych.controller.publish.refusals import MANY, RefusedRows
 from triptych.core.compile import Delete, Scope, ScopeKind
 from triptych.testing.clock import ManualClock
 from triptych.testing.pupils import Declaring, Pupil
-from triptych.wire.messages import Refused
+from triptych.wire.messages import Refused, Report
 
 FULL = "table locations is full"
 SECONDS = 20
@@ -123,6 +123,23 @@ def test_rows_of_a_scope_that_a_host_came_to_need_belong_to_the_change() -> None
     revision = source.declare(replace(port(1000, FLEET), host="h3"))
     settle(pupils)
     assert asyncio.run(publisher.wait(revision, 0)) == Reached((), refused_by("h3"))
+
+
+def test_what_a_host_takes_later_is_heard_without_a_change(city: City) -> None:
+    """After a report, who refused rows is sent an empty round, and its answer counts; nobody else is sent anything."""
+    pupil = city.pupil("h1")
+    pupil.refused = full(segment(3))
+    revision = city.source.declare(port(1003, FLEET))
+    settle(city.pupils)
+    pupil.refused = ()
+    for each in city.pupils:
+        each.say(Report())
+    assert [each.catch_up() for each in city.pupils] == [0, 1, 0, 0]
+    (sent,) = pupil.rounds[-1:]
+    assert (len(sent.merge()), sent.facts) == (0, None)
+    assert (city.reached(revision), city.publisher.hosts()["h1"].report.get("refused")) == (Reached(), None)
+    pupil.say(Report())
+    assert pupil.catch_up() == 0
 
 
 def test_a_host_that_is_declared_no_longer_refuses_nothing(city: City) -> None:

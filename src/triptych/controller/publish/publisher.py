@@ -347,7 +347,7 @@ class Publisher:
 
     def programmed(self, session: Session, revision: int, refused: tuple[Refused, ...]) -> None:
         """An agent has everything up to a revision in its data plane, but for what was refused."""
-        if refused:
+        if refused and refused != self._refused.of(session.host):
             _log.warning("rows refused", host=session.host, refused=msgspec.to_builtins(refused))
         self._refused.said(session.host, refused)
         self._progress.programmed(session.host, revision)
@@ -360,6 +360,10 @@ class Publisher:
     def reported(self, session: Session, report: Report) -> None:
         """How a host fares; the last word counts."""
         self._reports[session.host] = report
+        if self._refused.of(session.host):
+            # An audit may have brought the rows in since, of which only an acknowledgement tells.
+            session.news.again = True
+            session.wake()
 
 
 def _wake_all(sessions: Sequence[Session]) -> None:

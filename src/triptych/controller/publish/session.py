@@ -76,11 +76,12 @@ class Desk(Protocol):
 
 
 class News:
-    """What is new for a host since its last round, by name only."""
+    """What is new for a host since its last round, by name only. `again`: nothing, but it is to acknowledge anew."""
 
-    __slots__ = ("everything", "fleet", "itself", "ports", "scopes")
+    __slots__ = ("again", "everything", "fleet", "itself", "ports", "scopes")
 
     def __init__(self) -> None:
+        self.again = False
         self.everything = False
         self.fleet = False
         self.itself = False
@@ -88,7 +89,7 @@ class News:
         self.scopes: set[Scope] = set()
 
     def __bool__(self) -> bool:
-        return self.everything or self.has_facts or bool(self.scopes)
+        return self.again or self.has_facts or bool(self.scopes)
 
     @property
     def has_facts(self) -> bool:
