@@ -27,9 +27,6 @@ KEYS = tuple(b"k/%d" % number for number in range(3))
 CALLS = 17
 """What it asks of etcd: sweep, lease, owner, 4 chunks staged, gate, check, decision, 4 applied, state, end, lease."""
 
-TELLING = {0, 5, 8, 10, 13, 16}
-"""Not at all, and within each of the stages."""
-
 
 @cache
 def change() -> Txn:
@@ -53,10 +50,7 @@ async def tidied(etcd: EtcdServer, own: bytes) -> None:
             pass
 
 
-@pytest.mark.parametrize(
-    "call",
-    [pytest.param(call, marks=() if call in TELLING else pytest.mark.slow) for call in range(CALLS + 1)],
-)
+@pytest.mark.parametrize("call", range(CALLS + 1))
 async def test_killed(etcd: EtcdServer, call: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed at a call (0: at none), a large commit happened wholly or not at all, to reads, commits and watches."""
     monkeypatch.setattr(rolling, "LEASE_SECONDS", LEASE_SECONDS)
