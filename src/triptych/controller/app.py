@@ -154,7 +154,7 @@ class Controller:
                 await part.load(self.store)
             self.publisher = Publisher(self.mirror, metrics=PublishMetrics(self.metrics.registry))
             stack.callback(self.publisher.close)
-            self.service = Service(self.store, self.mirror, self.publisher, metrics=self.metrics)
+            self.service = Service(self.store, self.mirror, self.publisher.fleet, metrics=self.metrics)
             await self._bootstrap()
             stack.push_async_callback(self._end_tasks)
             for part in (self.mirror, self.tokens, self.revocations):
@@ -164,7 +164,7 @@ class Controller:
             self._follow(self._keep_house(), "housekeeping")
             if self.config.store.startswith("etcd"):
                 # Other controllers may serve agents from this store; on one of its own, nobody would read the board.
-                self._follow(Board(self.store, self.publisher, self.clock).run(), "acks")
+                self._follow(Board(self.store, self.publisher.fleet, self.clock).run(), "acks")
             await self._listen(stack)
             self._stack = stack.pop_all()
         return self

@@ -46,7 +46,7 @@ def test_a_storm_of_agents_settles() -> None:
             await until(lambda: all(agent.client.counts.connections >= 2 for agent in agents))
             assert stage.publisher.work.update_rows == 0
             revision = stage.source.declare(port(900, 40))
-            assert await stage.publisher.wait(revision, 60) == Reached()
+            assert await stage.publisher.fleet.wait(revision, 60) == Reached()
             for agent in agents:
                 assert agent.plane.rows == stage.source.compiler.host_rows(agent.host)
 

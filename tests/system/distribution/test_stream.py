@@ -21,7 +21,7 @@ def test_a_snapshot_then_deltas() -> None:
             assert [port.name for port in one.plane.facts.ports] == [f"{WEB_1.tenant}/{WEB_1.name}"]
             assert (two.plane.rows, two.plane.facts.ports) == (TableSet(), ())
             revision = stage.source.declare(WEB_2)
-            assert await stage.publisher.wait(revision, 60) == Reached()
+            assert await stage.publisher.fleet.wait(revision, 60) == Reached()
             rows = stage.source.compiler.host_rows("h1")
             assert (one.plane.rows, two.plane.rows) == (rows, rows)
             assert one.plane.written == [len(rows) - 2, 2]

@@ -32,7 +32,7 @@ class Two:
         self.pupils = [Pupil("h0"), Pupil("h1")]
         self.pupils[0].connect(self.a)
         self.pupils[1].connect(self.b)
-        self.tasks = [asyncio.create_task(Board(store, desk, clock).run()) for desk in (self.a, self.b)]
+        self.tasks = [asyncio.create_task(Board(store, desk.fleet, clock).run()) for desk in (self.a, self.b)]
 
     def declare(self, generation: int) -> int:
         """One change, which both controllers see."""
@@ -85,12 +85,12 @@ def test_a_write_waits_for_hosts_of_other_controllers() -> None:
             pair.settle()
             revision = pair.declare(1)
             pair.settle()
-            assert await pair.a.wait(revision, 0) == Reached(("h1",))
-            waiting = asyncio.create_task(pair.a.wait(revision, 60))
+            assert await pair.a.fleet.wait(revision, 0) == Reached(("h1",))
+            waiting = asyncio.create_task(pair.a.fleet.wait(revision, 60))
             await pair.until(waiting.done)
             assert waiting.result() == Reached()
-            await pair.until(lambda: not pair.b.hosts()["h0"].programmed < revision)
-            assert pair.a.hosts()["h1"].connected
+            await pair.until(lambda: not pair.b.fleet.hosts()["h0"].programmed < revision)
+            assert pair.a.fleet.hosts()["h1"].connected
 
     asyncio.run(story())
 
@@ -106,7 +106,7 @@ def test_what_a_host_of_another_controller_refuses_is_known() -> None:
                 pair.pupils[1].refused = said
                 revision = pair.declare(len(said) + 1)
                 pair.settle()
-                waiting = asyncio.create_task(pair.a.wait(revision, 60))
+                waiting = asyncio.create_task(pair.a.fleet.wait(revision, 60))
                 await pair.until(waiting.done)
                 assert waiting.result() == told
 
@@ -119,12 +119,14 @@ def test_many_acknowledgements_are_one_write() -> None:
     async def story() -> None:
         async with two() as pair:
             pair.settle()
-            await pair.until(lambda: pair.a.elsewhere == {"h1"} and pair.b.elsewhere == {"h0"})
+            await pair.until(lambda: pair.a.fleet.elsewhere == {"h1"} and pair.b.fleet.elsewhere == {"h0"})
             before = await pair.store.revision()
             for generation in range(1, 50):
                 last = pair.declare(generation)
                 pair.settle()
-            await pair.until(lambda: pair.a.hosts()["h1"].programmed == pair.b.hosts()["h0"].programmed == last)
+            await pair.until(
+                lambda: pair.a.fleet.hosts()["h1"].programmed == pair.b.fleet.hosts()["h0"].programmed == last
+            )
             assert await pair.store.revision() - before == 2
 
     asyncio.run(story())
@@ -136,14 +138,14 @@ def test_a_controller_that_ends_takes_its_word_back() -> None:
     async def story() -> None:
         async with two() as pair:
             pair.settle()
-            await pair.until(lambda: pair.a.elsewhere == {"h1"})
+            await pair.until(lambda: pair.a.fleet.elsewhere == {"h1"})
             pair.tasks[1].cancel()
             await asyncio.gather(pair.tasks[1], return_exceptions=True)
             for _ in range(LEASE_SECONDS):
                 pair.clock.advance(1)
                 await asyncio.sleep(0)
-            await pair.until(lambda: pair.a.elsewhere == set())
-            assert not pair.a.hosts()["h1"].connected
+            await pair.until(lambda: pair.a.fleet.elsewhere == set())
+            assert not pair.a.fleet.hosts()["h1"].connected
 
     asyncio.run(story())
 
@@ -154,10 +156,10 @@ def test_a_host_that_leaves_is_taken_back() -> None:
     async def story() -> None:
         async with two() as pair:
             pair.settle()
-            await pair.until(lambda: pair.a.elsewhere == {"h1"})
+            await pair.until(lambda: pair.a.fleet.elsewhere == {"h1"})
             left = pair.clock.now()
             pair.leave("h1")
-            await pair.until(lambda: pair.a.elsewhere == set())
+            await pair.until(lambda: pair.a.fleet.elsewhere == set())
             assert pair.clock.now() - left < LEASE_SECONDS / 3
 
     asyncio.run(story())
@@ -169,18 +171,18 @@ def test_a_host_that_changes_its_controller_is_the_word_of_the_new_one() -> None
     async def story() -> None:
         async with two() as pair:
             third = Publisher(Declaring(town(2, FLEET)), now=pair.clock.now)
-            task = asyncio.create_task(Board(pair.store, third, pair.clock).run())
+            task = asyncio.create_task(Board(pair.store, third.fleet, pair.clock).run())
             try:
                 pair.settle()
-                await pair.until(lambda: third.elsewhere == {"h0", "h1"})
+                await pair.until(lambda: third.fleet.elsewhere == {"h0", "h1"})
                 moved = Pupil("h1")
                 moved.connect(pair.a)
                 moved.catch_up()
-                await pair.until(lambda: pair.b.elsewhere == {"h0", "h1"})
+                await pair.until(lambda: pair.b.fleet.elsewhere == {"h0", "h1"})
                 pair.leave("h1")
                 left = pair.clock.now()
                 await pair.until(lambda: pair.clock.now() - left > 5 * WRITE_SECONDS)
-                assert third.elsewhere == {"h0", "h1"}
+                assert third.fleet.elsewhere == {"h0", "h1"}
             finally:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
@@ -195,9 +197,9 @@ def test_what_cannot_be_read_is_left() -> None:
         async with two() as pair:
             await pair.store.commit(Txn(puts=(Put(ACKS + b"h9", b"?"), Put(ACKS + b"\xff", b'{"revision":1}'))))
             pair.settle()
-            await pair.until(lambda: "h1" in pair.a.elsewhere)
+            await pair.until(lambda: "h1" in pair.a.fleet.elsewhere)
             assert not any(task.done() for task in pair.tasks)
-            assert sorted(pair.a.hosts()) == ["h0", "h1"]
+            assert sorted(pair.a.fleet.hosts()) == ["h0", "h1"]
 
     asyncio.run(story())
 
@@ -234,7 +236,7 @@ def test_a_store_that_is_away_for_a_while_ends_nothing() -> None:
             pair = Two(store, clock)
             try:
                 pair.settle()
-                await pair.until(lambda: pair.a.elsewhere == {"h1"} and pair.b.elsewhere == {"h0"})
+                await pair.until(lambda: pair.a.fleet.elsewhere == {"h1"} and pair.b.fleet.elsewhere == {"h0"})
                 assert store.refusals == {"page": [], "commit": []}
             finally:
                 await pair.end()
@@ -247,9 +249,9 @@ def test_who_went_while_nobody_could_read_is_not_there_after() -> None:
 
     async def story() -> None:
         async with two() as pair:
-            pair.a.elsewhere.add("gone")
+            pair.a.fleet.elsewhere.add("gone")
             pair.settle()
-            await pair.until(lambda: pair.a.elsewhere == {"h1"})
+            await pair.until(lambda: pair.a.fleet.elsewhere == {"h1"})
 
     asyncio.run(story())
 

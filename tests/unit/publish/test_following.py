@@ -41,7 +41,7 @@ def test_every_walk_leaves_each_host_with_its_rows(expand: Callable[[Sequence[Ne
             if consistent:
                 wanted = local_ports(Network(objects), pupil.host)
                 assert {port.on(port.name) for port in pupil.facts.ports} == set(wanted)
-        assert {name: status.programmed for name, status in publisher.hosts().items()} == {
+        assert {name: status.programmed for name, status in publisher.fleet.hosts().items()} == {
             pupil.host: source.revision for pupil in here
         }
 

@@ -45,7 +45,7 @@ class Story:
 
     async def waits(self, *steps: Callable[[], object]) -> None:
         """The host that takes the port over waits, before each step still, and after the last no longer."""
-        waiting = asyncio.create_task(self.publisher.moved(PORT, self.revision, 3600))
+        waiting = asyncio.create_task(self.publisher.fleet.moved(PORT, self.revision, 3600))
         for step in steps:
             for _ in range(5):
                 await asyncio.sleep(0)
@@ -90,8 +90,8 @@ def test_a_host_of_another_controller_is_waited_for() -> None:
     story = Story()
     first, second = story.senders
     story.leave(second)
-    story.publisher.heard("h3", story.revision - 1, ())
-    run(story.waits(lambda: settle([first]), lambda: story.publisher.heard("h3", story.revision, ())))
+    story.publisher.fleet.heard("h3", story.revision - 1, ())
+    run(story.waits(lambda: settle([first]), lambda: story.publisher.fleet.heard("h3", story.revision, ())))
 
 
 def test_a_former_host_that_is_declared_no_longer_passes_nothing_on() -> None:
@@ -112,9 +112,9 @@ def test_nobody_is_waited_for_too_long(ends: str) -> None:
     async def waits() -> None:
         async with asyncio.timeout(SECONDS):
             if ends == "the time":
-                await story.publisher.moved(PORT, story.revision, 0.01)
+                await story.publisher.fleet.moved(PORT, story.revision, 0.01)
         if ends == "the controller":
-            await story.waits(story.publisher.hurry)
+            await story.waits(story.publisher.fleet.hurry)
 
     run(waits())
 
@@ -126,8 +126,8 @@ def test_a_port_that_did_not_move_waits_for_nobody() -> None:
     async def waits() -> None:
         async with asyncio.timeout(SECONDS):
             revision = story.source.declare(replace(port(1, FLEET), generation=1))
-            await story.publisher.moved(("acme", "p1"), revision, 3600)
+            await story.publisher.fleet.moved(("acme", "p1"), revision, 3600)
             settle(story.pupils)
-            await story.publisher.moved(PORT, revision, 3600)
+            await story.publisher.fleet.moved(PORT, revision, 3600)
 
     run(waits())

@@ -28,7 +28,7 @@ def test_a_migrated_port_leaves_its_scope_until_all_send_to_the_new_place() -> N
     settle([slow])
     settle(pupils)
     assert len(former.rows) == 0
-    assert all(status.programmed == revision for status in publisher.hosts().values())
+    assert all(status.programmed == revision for status in publisher.fleet.hosts().values())
 
 
 def test_a_move_is_told_until_all_have_programmed_it() -> None:
@@ -37,23 +37,23 @@ def test_a_move_is_told_until_all_have_programmed_it() -> None:
     clock = ManualClock()
     publisher = Publisher(source, now=clock.now)
     pupils = fleet(source, publisher)
-    assert publisher.moves() == ()
+    assert publisher.fleet.moves() == ()
     revision = source.declare(replace(port(0, FLEET), host="h2", generation=1))
     settle([pupils[0], *pupils[2:]])
-    assert publisher.moves() == (Move("acme/p0", "h0", "h2", revision, ("h1",)),)
+    assert publisher.fleet.moves() == (Move("acme/p0", "h0", "h2", revision, ("h1",)),)
     later = source.declare(replace(port(0, FLEET), host="h3", generation=2))
-    assert publisher.moves() == (
+    assert publisher.fleet.moves() == (
         Move("acme/p0", "h0", "h3", revision, ("h1",)),
         Move("acme/p0", "h2", "h3", later, ("h0", "h1", "h2", "h3")),
     )
     last = source.declare(replace(port(0, FLEET), host="h0", generation=3))
     settle(pupils[2:])
-    assert [(move.former, move.host, move.revision) for move in publisher.moves()] == [
+    assert [(move.former, move.host, move.revision) for move in publisher.fleet.moves()] == [
         ("h2", "h0", later),
         ("h3", "h0", last),
     ]
     settle(pupils)
-    assert publisher.moves() == ()
+    assert publisher.fleet.moves() == ()
 
 
 def test_a_move_is_told_no_longer_than_frames_are_passed_on() -> None:
@@ -63,15 +63,15 @@ def test_a_move_is_told_no_longer_than_frames_are_passed_on() -> None:
     publisher = Publisher(source, now=clock.now)
     for number in range(2):
         source.declare(replace(port(number, FLEET), host="h3", generation=1))
-    assert [move.port for move in publisher.moves()] == ["acme/p0", "acme/p1"]
+    assert [move.port for move in publisher.fleet.moves()] == ["acme/p0", "acme/p1"]
     source.declare(Delete(port(1, FLEET).key))
-    assert [move.port for move in publisher.moves()] == ["acme/p0"]
+    assert [move.port for move in publisher.fleet.moves()] == ["acme/p0"]
     clock.advance(LINGER_SECONDS - 1)
     publisher.sweep()
-    assert [move.port for move in publisher.moves()] == ["acme/p0"]
+    assert [move.port for move in publisher.fleet.moves()] == ["acme/p0"]
     clock.advance(1)
     publisher.sweep()
-    assert publisher.moves() == ()
+    assert publisher.fleet.moves() == ()
 
 
 def test_a_controller_that_starts_takes_nothing_from_who_passes_frames_on() -> None:
@@ -87,7 +87,7 @@ def test_a_controller_that_starts_takes_nothing_from_who_passes_frames_on() -> N
     settle([former, *pupils[2:]])
     kept = frozenset(former.held.rows())
     assert kept
-    assert publisher.hosts()["h0"].programmed == source.revision
+    assert publisher.fleet.hosts()["h0"].programmed == source.revision
     source.declare(replace(port(1, FLEET), generation=1))
     settle([former, *pupils[2:]])
     assert frozenset(former.held.rows()) == kept
@@ -130,12 +130,12 @@ def test_frames_are_passed_on_for_a_host_that_is_far_behind() -> None:
     publisher.sweep()
     settle([former, *pupils[2:]])
     assert len(former.rows) > 0
-    assert [move.waiting for move in publisher.moves()] == [("h1",)]
+    assert [move.waiting for move in publisher.fleet.moves()] == [("h1",)]
     settle([slow])
     publisher.sweep()
     settle(pupils)
     assert len(former.rows) == 0
-    assert publisher.moves() == ()
+    assert publisher.fleet.moves() == ()
 
 
 def test_moves_to_and_fro_are_forgotten() -> None:

@@ -56,7 +56,7 @@ class City:
 
         async def waited() -> Reached:
             async with asyncio.timeout(SECONDS):
-                return await self.publisher.wait(revision, seconds)
+                return await self.publisher.fleet.wait(revision, seconds)
 
         return asyncio.run(waited())
 
@@ -99,7 +99,7 @@ def test_what_a_host_refuses_of_others_is_nothing_to_a_change(city: City) -> Non
     room = city.source.declare(Delete(port(1003, FLEET).key))
     settle(city.pupils)
     assert (city.reached(room), city.reached(revision)) == (Reached(), Reached())
-    assert city.publisher.hosts()["h1"].report == {}
+    assert city.publisher.fleet.hosts()["h1"].report == {}
 
 
 def test_an_agent_that_does_not_say_whose_rows_it_refuses_refuses_everybodys(city: City) -> None:
@@ -122,7 +122,7 @@ def test_rows_of_a_scope_that_a_host_came_to_need_belong_to_the_change() -> None
     pupils[0].refused = full(segment(8))
     revision = source.declare(replace(port(1000, FLEET), host="h3"))
     settle(pupils)
-    assert asyncio.run(publisher.wait(revision, 0)) == Reached((), refused_by("h3"))
+    assert asyncio.run(publisher.fleet.wait(revision, 0)) == Reached((), refused_by("h3"))
 
 
 def test_what_a_host_takes_later_is_heard_without_a_change(city: City) -> None:
@@ -137,7 +137,7 @@ def test_what_a_host_takes_later_is_heard_without_a_change(city: City) -> None:
     assert [each.catch_up() for each in city.pupils] == [0, 1, 0, 0]
     (sent,) = pupil.rounds[-1:]
     assert (len(sent.merge()), sent.facts) == (0, None)
-    assert (city.reached(revision), city.publisher.hosts()["h1"].report.get("refused")) == (Reached(), None)
+    assert (city.reached(revision), city.publisher.fleet.hosts()["h1"].report.get("refused")) == (Reached(), None)
     pupil.say(Report())
     assert pupil.catch_up() == 0
 
@@ -160,10 +160,10 @@ def test_a_move_that_a_host_refuses_is_not_finished(city: City) -> None:
     revision = city.source.declare(replace(port(0, FLEET), host="h2", generation=1))
     settle(city.pupils)
     city.publisher.sweep()
-    assert city.publisher.moves() == (Move("acme/p0", "h0", "h2", revision, ("h1",), refused_by("h1")),)
+    assert city.publisher.fleet.moves() == (Move("acme/p0", "h0", "h2", revision, ("h1",), refused_by("h1")),)
     city.clock.advance(LINGER_SECONDS)
     city.publisher.sweep()
-    assert city.publisher.moves() == ()
+    assert city.publisher.fleet.moves() == ()
 
 
 def test_what_a_change_touched_is_remembered_in_a_bounded_way() -> None:

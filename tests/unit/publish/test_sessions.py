@@ -143,14 +143,14 @@ def test_a_stuck_agent_gets_the_latest_values_only() -> None:
     assert stuck.session is not None
     assert stuck.session.pending == 1
     assert all(same(source, pupil) for pupil in others)
-    assert publisher.hosts()["h0"].programmed < publisher.hosts()["h1"].programmed == source.revision
+    assert publisher.fleet.hosts()["h0"].programmed < publisher.fleet.hosts()["h1"].programmed == source.revision
     stuck.acknowledge(owed[-1])
     (last,) = stuck.receive()
     assert [sum(map(len, update.puts.values())) for update in last.updates] == [1]
     stuck.acknowledge(last)
     assert same(source, stuck)
     assert stuck.receive() == []
-    assert publisher.hosts()["h0"].programmed == source.revision
+    assert publisher.fleet.hosts()["h0"].programmed == source.revision
 
 
 def test_a_stuck_agent_is_bounded_by_names() -> None:
@@ -216,7 +216,7 @@ def test_invented_scopes_are_taken_away_in_small_rounds() -> None:
         sizes.append([actions(made).count(action) for action in (Action.SNAPSHOT, Action.REMOVE)])
         for ended in made:
             hoarder.acknowledge(ended)
-        programmed.append(publisher.hosts()["h0"].programmed)
+        programmed.append(publisher.fleet.hosts()["h0"].programmed)
     assert sizes == [[len(needed), REMOVALS_AT_ONCE], [0, REMOVALS_AT_ONCE], [0, REMOVALS_AT_ONCE]]
     assert programmed == [before, before, revision]
     assert same(source, hoarder)
@@ -262,12 +262,12 @@ def test_rows_that_differ_from_their_digest_are_sent_anew() -> None:
     (ended,) = pupil.receive()
     assert ended.wrong == (scope,)
     pupil.acknowledge(ended)
-    assert publisher.hosts()["h0"].programmed < revision
+    assert publisher.fleet.hosts()["h0"].programmed < revision
     (again,) = pupil.receive()
     # The snapshot that it got at first is still at hand; what came since is added.
     assert actions([again]) == [Action.SNAPSHOT, Action.DELTA]
     pupil.acknowledge(again)
-    assert publisher.hosts()["h0"].programmed == revision
+    assert publisher.fleet.hosts()["h0"].programmed == revision
     assert pupil.held.rows() == source.compiler.host_rows("h0")
     assert publisher.metrics.registry.get_sample_value("triptych_publish_resyncs_total") == 1
 
@@ -284,7 +284,7 @@ def test_a_newer_agent_of_a_host_ends_the_older_one() -> None:
     assert first.session is not None
     assert first.session.reason == "another agent of the same host has connected"
     publisher.leave(first.session)
-    assert publisher.hosts()["h0"].connected
+    assert publisher.fleet.hosts()["h0"].connected
 
 
 def test_a_host_that_is_not_declared_is_refused() -> None:
@@ -303,23 +303,23 @@ def test_a_host_that_is_declared_no_longer_is_let_go() -> None:
     settle(pupils[1:])
     assert pupils[0].session is not None
     assert pupils[0].session.reason == "the host is declared no longer"
-    assert sorted(publisher.hosts()) == ["h1", "h2", "h3"]
-    assert all(status.programmed == source.revision for status in publisher.hosts().values())
+    assert sorted(publisher.fleet.hosts()) == ["h1", "h2", "h3"]
+    assert all(status.programmed == source.revision for status in publisher.fleet.hosts().values())
 
 
 def test_how_long_an_agent_is_away_is_known() -> None:
     """From the end of its last session on, the seconds count; while it is connected, or never was, there are none."""
     clock = ManualClock()
     publisher = Publisher(Declaring(town(4, 2)), now=clock.now)
-    assert publisher.hosts()["h0"].away == 0
+    assert publisher.fleet.hosts()["h0"].away == 0
     pupil = Pupil("h0")
     pupil.connect(publisher)
     settle([pupil])
     clock.advance(5)
-    assert publisher.hosts()["h0"].away == 0
+    assert publisher.fleet.hosts()["h0"].away == 0
     assert pupil.session is not None
     publisher.leave(pupil.session)
     clock.advance(90)
-    assert (publisher.hosts()["h0"].connected, publisher.hosts()["h0"].away) == (False, 90)
+    assert (publisher.fleet.hosts()["h0"].connected, publisher.fleet.hosts()["h0"].away) == (False, 90)
     pupil.connect(publisher)
-    assert publisher.hosts()["h0"].away == 0
+    assert publisher.fleet.hosts()["h0"].away == 0

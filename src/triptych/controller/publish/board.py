@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 import msgspec
 import structlog
 
-from triptych.controller.publish.publisher import Publisher
+from triptych.controller.publish.fleet import Fleet
 from triptych.errors import LeaseNotFoundError, StoreClosedError, StoreError
 from triptych.stores.base import (
     Committed,
@@ -55,11 +55,11 @@ class Programmed(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Board:
-    """Writes and reads the acknowledgements of a publisher. `run` goes on until it is cancelled."""
+    """Writes and reads the acknowledgements of the hosts. `run` goes on until it is cancelled."""
 
-    def __init__(self, store: Store, publisher: Publisher, clock: Clock) -> None:
+    def __init__(self, store: Store, fleet: Fleet, clock: Clock) -> None:
         self._store = store
-        self._publisher = publisher
+        self._fleet = fleet
         self._clock = clock
         # By host: what it programmed, and the store's revision at which that was written.
         self._written: dict[str, tuple[Programmed, int]] = {}
@@ -97,7 +97,7 @@ class Board:
                         pass
 
     def _hear_all(self, snapshot: Snapshot) -> None:
-        self._publisher.elsewhere.clear()
+        self._fleet.elsewhere.clear()
         self._hear({entry.key: entry for entry in snapshot.entries})
 
     def _hear(self, entries: Mapping[bytes, Entry | None]) -> None:
@@ -105,14 +105,14 @@ class Board:
             host = unquote(key.removeprefix(ACKS).decode(errors="replace"))
             if entry is None or entry.lease == self._lease:
                 # One's own sessions are known better than by way of the store.
-                self._publisher.elsewhere.discard(host)
+                self._fleet.elsewhere.discard(host)
                 continue
             try:
                 programmed = msgspec.json.decode(entry.value, type=Programmed)
             except msgspec.DecodeError as error:
                 _log.error("acknowledgement unreadable", key=repr(key), error=str(error))
                 continue
-            self._publisher.heard(host, programmed.revision, programmed.refused)
+            self._fleet.heard(host, programmed.revision, programmed.refused)
 
     async def _write(self) -> None:
         while True:
@@ -134,7 +134,7 @@ class Board:
         self._renewed = self._clock.now()
 
     async def _put(self) -> None:
-        now = {host: Programmed(revision, refused) for host, revision, refused in self._publisher.programmed_here()}
+        now = {host: Programmed(revision, refused) for host, revision, refused in self._fleet.programmed_here()}
         for host in self._written.keys() - now.keys():
             # Its agent may be with another controller by now, whose word it is then; a conflict says so.
             key = _key(host)

@@ -2,33 +2,29 @@
 
 The publisher listens to the mirror: it takes each change in at once, counts whom it
 concerns, and wakes their sessions. What a session then sends is made from the logs of the
-scopes (`shelf`), whose bytes all sessions share.
+scopes (`shelf`), whose bytes all sessions share; how far each host has come is the `fleet`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
 
-from triptych.controller.ports import HostStatus, Listener, Move, Reached
 from triptych.controller.publish.audience import Audience
 from triptych.controller.publish.concern import concern_of
 from triptych.controller.publish.facts import changed_facts, fleet_vteps
+from triptych.controller.publish.fleet import Fleet
 from triptych.controller.publish.lingering import LINGER_SECONDS, Lingering
 from triptych.controller.publish.metrics import Metrics
-from triptych.controller.publish.moves import Moves
-from triptych.controller.publish.progress import Progress
-from triptych.controller.publish.refusals import RefusedRows
 from triptych.controller.publish.session import News, Session
 from triptych.controller.publish.shelf import Shelf
+from triptych.controller.publish.source import Source
 from triptych.controller.publish.work import Work
 from triptych.core.compile import Change, Compiler, Scope
-from triptych.core.compile.lookup import Id
 from triptych.core.tables import Delta
 from triptych.errors import NotFoundError
 from triptych.wire.messages import FactsUpdate, Refused, Report
@@ -37,28 +33,6 @@ _log = structlog.get_logger(__name__)
 
 FIRST = 16
 """Sessions that a change is sent to before it is answered."""
-
-
-class Source(Protocol):
-    """Where changes come from; the mirror is one."""
-
-    @property
-    def compiler(self) -> Compiler:
-        """The rows, and what the last change was."""
-        ...
-
-    @property
-    def revision(self) -> int:
-        """The store's revision up to which everything is in `compiler`."""
-        ...
-
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Be told of each change, right after the compiler took it."""
-        ...
-
-    async def reached(self, revision: int) -> None:
-        """Return once everything up to a revision is in."""
-        ...
 
 
 class Publisher:
@@ -72,21 +46,14 @@ class Publisher:
         self._audience = Audience()
         self.shelf = Shelf(source, self.work)
         self._sessions: dict[str, Session] = {}
-        self.elsewhere: set[str] = set()
-        """Hosts that are connected to other controllers, as these tell."""
-        self._left: dict[str, float] = {}
-        """When the last session of a host ended."""
-        self._reports: dict[str, Report] = {}
-        self._refused = RefusedRows()
-        self._progress = Progress(self._is_live, now)
+        self.fleet = Fleet(source, self._sessions.keys(), self._is_live, now)
         self._lingering = Lingering()
-        self._moves = Moves()
         # What moved shortly before the start is not known; see `settling`.
         self._start: tuple[int, float] | None = source.revision, now() + LINGER_SECONDS
         self._vteps = fleet_vteps(self._compiler.declared)
         for host in self._compiler.declared.segments_of_host:
             self._audience.set(host, self._compiler.scopes_of_host(host))
-        self._progress.concern(source.revision, self._audience.hosts, now())
+        self.fleet.progress.concern(source.revision, self._audience.hosts, now())
         self._stop = source.listen(self._changed)
 
     def close(self) -> None:
@@ -118,91 +85,8 @@ class Publisher:
         if self._sessions.get(session.host) is session:
             del self._sessions[session.host]
             if ("", session.host) in self._compiler.declared.hosts:
-                self._left[session.host] = self._now()
+                self.fleet.left(session.host)
             self.metrics.sessions.set(len(self._sessions))
-
-    # What the service asks for (controller.ports.Acks).
-
-    async def wait(self, revision: int, timeout: float) -> Reached:  # noqa: ASYNC109 (it answers, and does not raise)
-        """Wait until every host that a revision concerns has acknowledged it, `timeout` seconds at most."""
-        started = self._now()
-        try:
-            async with asyncio.timeout(timeout):
-                await self._source.reached(revision)
-        except TimeoutError:
-            # Nobody here knows yet whom it concerns.
-            return Reached(tuple(sorted(host for _, host in self._compiler.declared.hosts)))
-        return self._reached(revision, await self._progress.wait(revision, max(timeout - (self._now() - started), 0)))
-
-    def _reached(self, revision: int, late: tuple[str, ...]) -> Reached:
-        return Reached(late, tuple(item for item in self._refused.among(revision) if item.host not in late))
-
-    async def moved(self, port: Id, revision: int, seconds: float) -> None:
-        """See controller.ports.Acks: until all former hosts pass frames on, or nobody who is here needs them to."""
-        formers = self._moves.of(port)
-        if not formers:
-            return
-        declared = self._compiler.declared
-        spared = {*formers, declared.ports[port].host if port in declared.ports else None}
-        senders = [host for host in self._progress.laggards(revision) if host not in spared and self._is_here(host)]
-        waits = [self._progress.paid(dict.fromkeys(senders, revision), seconds)]
-        if all(("", former) in declared.hosts for former in formers):
-            waits.append(self._progress.paid(formers, seconds))
-        tasks = [asyncio.create_task(wait) for wait in waits]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    def hurry(self) -> None:
-        """Let nobody wait any longer: everyone is answered with who is late now."""
-        self._progress.hurry()
-
-    def hosts(self) -> Mapping[str, HostStatus]:
-        """What is known of each host that is declared, by name."""
-        return {host: self._status(host) for _, host in self._compiler.declared.hosts}
-
-    def moves(self) -> tuple[Move, ...]:
-        """Ports on their way from one host to another."""
-        ports = self._compiler.declared.ports
-        moves = []
-        for port, former, revision in self._moves:
-            if port in ports:
-                reached = self._reached(revision, self._progress.laggards(revision))
-                host = ports[port].host or ""
-                moves.append(Move("/".join(port), former, host, revision, reached.missing, reached.refused))
-        return tuple(moves)
-
-    def _status(self, host: str) -> HostStatus:
-        report = self._reports.get(host)
-        plain = msgspec.to_builtins(report) if report is not None else {}
-        if refused := self._refused.of(host):
-            plain["refused"] = msgspec.to_builtins(refused)
-        programmed = self._progress.revision_of(host)
-        connected = self._is_here(host)
-        if connected and programmed and not self._progress.owed(host):
-            # Nothing since concerned it, so it is where the network is.
-            programmed = self._source.revision
-        away = 0.0 if connected or host not in self._left else self._now() - self._left[host]
-        return HostStatus(host, connected, programmed, plain, away)
-
-    def _is_here(self, host: str) -> bool:
-        return host in self._sessions or host in self.elsewhere
-
-    def heard(self, host: str, revision: int, refused: tuple[Refused, ...]) -> None:
-        """A host that is connected to another controller has programmed a revision, as that one tells."""
-        self.elsewhere.add(host)
-        if host not in self._sessions:
-            self._refused.said(host, refused)
-        self._progress.programmed(host, revision)
-
-    def programmed_here(self) -> Iterator[tuple[str, int, tuple[Refused, ...]]]:
-        """Each host that is connected here, with the revision that it last acknowledged and what it refuses."""
-        for host in self._sessions:
-            if revision := self._progress.revision_of(host):
-                yield host, revision, self._refused.of(host)
 
     # What changes bring.
 
@@ -219,7 +103,7 @@ class Publisher:
                 concerned.add(host)
                 self._news(host).scopes.update(scopes)
                 moved[host] = scopes
-        self._refused.change(revision, self._compiler.parts, moved)
+        self.fleet.refused.change(revision, self._compiler.parts, moved)
         for scope in self._compiler.parts:
             for host in self._audience.hosts_of(scope):
                 concerned.add(host)
@@ -228,7 +112,7 @@ class Publisher:
             self._news(host).ports.update(ports)
         if concern.fleet:
             self._vteps = fleet_vteps(declared)
-            concerned.update(self._audience.hosts, self._sessions, self.elsewhere)
+            concerned.update(self._audience.hosts, self._sessions, self.fleet.elsewhere)
             for host in self._sessions:
                 self._news(host).fleet = True
             for host in concern.configs:
@@ -237,9 +121,9 @@ class Publisher:
                     self._forget(host)
         concerned = {host for host in concerned if ("", host) in declared.hosts}
         for port, (former, host) in concern.moves.items():
-            self._moves.note(port, former, host, revision, started)
+            self.fleet.moving.note(port, former, host, revision, started)
         self.work.hosts += len(concerned)
-        self._progress.concern(revision, concerned, started)
+        self.fleet.progress.concern(revision, concerned, started)
         self._wake([session for host in concerned if (session := self._sessions.get(host)) is not None])
         self.metrics.revision.set(revision)
 
@@ -270,24 +154,24 @@ class Publisher:
         self._settle(revision)
 
     def _settle(self, revision: int) -> None:
-        if self._progress.laggards(revision):
+        if self.fleet.progress.laggards(revision):
             # Nobody who is a little behind owes it, but somebody who is far behind does.
             return
         if self._start is not None and self._start[0] == revision:
             self._end_start()
-        if self._refused.among(revision):
+        if self.fleet.refused.among(revision):
             # Who does not take where a port is now may send to where it was.
             return
-        self._moves.settled(revision)
+        self.fleet.moving.settled(revision)
         self._release(self._lingering.settled(revision))
 
     def sweep(self) -> None:
         """Let go of what has waited enough, or too long for a host that never acknowledges; call it now and then."""
-        for revision in self._moves.revisions | self._lingering.revisions:
+        for revision in self.fleet.moving.revisions | self._lingering.revisions:
             self._settle(revision)
         if self._start is not None and self._start[1] <= self._now():
             self._end_start()
-        self._moves.expired(self._now())
+        self.fleet.moving.expired(self._now())
         self._release(self._lingering.expired(self._now()))
 
     def _end_start(self) -> None:
@@ -302,10 +186,7 @@ class Publisher:
                 session.wake()
 
     def _forget(self, host: str) -> None:
-        self._progress.forget(host)
-        self._reports.pop(host, None)
-        self._left.pop(host, None)
-        self._refused.said(host, ())
+        self.fleet.forget(host)
         if (session := self._sessions.get(host)) is not None:
             session.end("the host is declared no longer")
 
@@ -347,10 +228,9 @@ class Publisher:
 
     def programmed(self, session: Session, revision: int, refused: tuple[Refused, ...]) -> None:
         """An agent has everything up to a revision in its data plane, but for what was refused."""
-        if refused and refused != self._refused.of(session.host):
+        if refused and refused != self.fleet.refused.of(session.host):
             _log.warning("rows refused", host=session.host, refused=msgspec.to_builtins(refused))
-        self._refused.said(session.host, refused)
-        self._progress.programmed(session.host, revision)
+        self.fleet.programmed(session.host, revision, refused)
 
     def lost(self, session: Session, scopes: int) -> None:
         """An agent asked for scopes anew."""
@@ -359,8 +239,8 @@ class Publisher:
 
     def reported(self, session: Session, report: Report) -> None:
         """How a host fares; the last word counts."""
-        self._reports[session.host] = report
-        if self._refused.of(session.host):
+        self.fleet.reported(session.host, report)
+        if self.fleet.refused.of(session.host):
             # An audit may have brought the rows in since, of which only an acknowledgement tells.
             session.news.again = True
             session.wake()

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from triptych.controller.publish.bundles import Bundles
 from triptych.controller.publish.encode import Encoded, encode_remove
 from triptych.controller.publish.scopelog import ScopeLog
+from triptych.controller.publish.source import Source
 from triptych.controller.publish.work import Work
-from triptych.core.compile import Compiler, Scope
+from triptych.core.compile import Scope
 from triptych.core.tables import Delta, Rows
-
-
-class Compiled(Protocol):
-    """Where rows come from; the mirror is one."""
-
-    @property
-    def compiler(self) -> Compiler:
-        """The rows, and what the last change was."""
-        ...
-
-    @property
-    def revision(self) -> int:
-        """The store's revision up to which everything is in `compiler`."""
-        ...
 
 
 class Shelf:
     """A log for each scope, from its first reader on."""
 
-    def __init__(self, rows: Compiled, work: Work) -> None:
-        self._rows = rows
+    def __init__(self, source: Source, work: Work) -> None:
+        self._source = source
         self._work = work
         self._logs: dict[Scope, ScopeLog] = {}
         self._bundles = Bundles()
@@ -62,7 +48,7 @@ class Shelf:
 
     def removal(self, scope: Scope) -> Encoded:
         """The end of a scope."""
-        return encode_remove(scope, self._rows.revision)
+        return encode_remove(scope, self._source.revision)
 
     def bundle(self, updates: Encoded) -> bytes:
         """Updates as one piece of a message, shared by all who are sent the same."""
@@ -80,6 +66,6 @@ class Shelf:
         log = self._logs.get(scope)
         if log is None:
             log = self._logs[scope] = ScopeLog(
-                scope, self._rows.revision, lambda: self._rows.compiler.scope(scope), self._work
+                scope, self._source.revision, lambda: self._source.compiler.scope(scope), self._work
             )
         return log
