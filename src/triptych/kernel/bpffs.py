@@ -14,6 +14,7 @@ from triptych.kernel import bpf
 
 ROOT = Path("/sys/fs/bpf")
 _MAGIC = 0xCAFE4A11
+_SPARE = "-new"  # a dot would be refused
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
@@ -91,10 +92,16 @@ def _holder(fd: int) -> int:
 
 def pin_over(fd: int, path: Path) -> None:
     """Pin at `path`, in place of what is there, without a moment in which nothing is."""
-    spare = path.with_name(f"{path.name}-new")  # a dot would be refused
+    spare = path.with_name(f"{path.name}{_SPARE}")
     spare.unlink(missing_ok=True)
     bpf.pin(fd, str(spare))
     spare.rename(path)
+
+
+def forget_spares(directory: Path) -> None:
+    """Let go of what a process had pinned when it ended in the middle of `pin_over`; it may be large."""
+    for path in directory.glob(f"*{_SPARE}"):
+        path.unlink()
 
 
 def get_or_none(path: Path) -> int | None:

@@ -179,6 +179,25 @@ def test_death_while_growing_is_survived(world: World, monkeypatch: pytest.Monke
     assert world.ping() == ANSWERED
 
 
+def test_a_larger_map_of_a_process_that_died_is_let_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was pinned beside its place, and did not come to it, is pinned no longer after the next open."""
+    driver = wired(world.driver(growth=BEGIN))
+    reconcile(driver, rows(6))
+    with monkeypatch.context() as patched:
+
+        def rename(*_: object) -> None:
+            raise RuntimeError("the process ends here")
+
+        patched.setattr(Path, "rename", rename)
+        with pytest.raises(RuntimeError, match="ends here"):
+            reconcile(driver, rows(20))
+    driver.close()
+    assert [path.parent.name for path in world.pin_dir.rglob("*-new")] == ["maps"]
+    driver.open()
+    assert list(world.pin_dir.rglob("*-new")) == []
+    assert (driver.load(), world.ping()) == (rows(6), ANSWERED)
+
+
 @pytest.mark.parametrize("attach", ["tcx", "clsact"])
 def test_an_interface_that_vanishes_meanwhile_holds_up_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch, attach: str

@@ -203,6 +203,8 @@ class _Session:
             for part in (MAPS, LINKS, PROGS):
                 bpffs.ensure(pin_dir / part)
             undo.callback(bpffs.Lock(pin_dir).release)
+            for part in (MAPS, PROGS):
+                bpffs.forget_spares(pin_dir / part)
             where = _describe(namespace)
             netdev = undo.enter_context(Netdev(namespace))
             with named(f"cannot open the data plane of host {config.name}"):
