@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
 
+import grpc
 import msgspec
 import pytest
 from aetcd import rpc
@@ -21,6 +22,7 @@ from triptych.errors import InputError, OutcomeUnknownError, StoreError, StoreUn
 from triptych.stores.base import Absent, Conflict, Entry, Event, Events, Failure, Put, Snapshot, Txn, list_all
 from triptych.stores.etcd import Access, EtcdStore
 from triptych.stores.etcd.access import channel
+from triptych.stores.etcd.streams import Stream
 
 BRIEF = Access(timeout=2.0)
 
@@ -132,6 +134,26 @@ async def test_keepalive_moves_the_end(etcd: EtcdServer) -> None:
             assert await ending == [Events(now + 1, (Event(b"left", None),))]
         # Or it would end in the middle of another test, and raise the revision that they share.
         await store.revoke(kept.id)
+
+
+async def test_a_keepalive_that_breaks_is_tried_again(etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease is kept alive though the connection ends just while that is asked for, as gRPC tells it then."""
+    write, broken = Stream.write, 0
+
+    async def breaks(stream: Stream, request: object) -> None:
+        nonlocal broken
+        broken += 1
+        if broken == 1:
+            nothing = grpc.aio.Metadata()
+            raise grpc.aio.AioRpcError(grpc.StatusCode.INTERNAL, nothing, nothing, "Internal error from Core")
+        await write(stream, request)
+
+    async with await EtcdStore.open([etcd.endpoint], namespace=namespace()) as store:
+        lease = await store.grant(60)
+        monkeypatch.setattr(Stream, "write", breaks)
+        assert await store.keepalive(lease.id) == lease
+        assert broken == 2
+        await store.revoke(lease.id)
 
 
 async def test_next_endpoint(etcd: EtcdServer) -> None:

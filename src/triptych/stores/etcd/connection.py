@@ -26,7 +26,7 @@ from triptych.stores.etcd.streams import Stream, Waits
 _FIRST_DELAY = 0.05
 _LAST_DELAY = 2.0
 _TEMPORARY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
-_SERVER_GAVE_UP = frozenset({"context deadline exceeded", "context canceled"})
+_UNCODED = ("context deadline exceeded", "context canceled", "Internal error from Core")
 _LEADERLESS = "no leader"
 _WITH_LEADER = (("hasleader", "true"),)
 _STALE_TOKEN = ("invalid auth token", "revision of auth store is old")
@@ -229,8 +229,12 @@ class _SilentError(Exception):
 
 
 def _is_temporary(error: grpc.aio.AioRpcError) -> bool:
-    """Whether another attempt may be answered. When etcd is first to see that time is over, it has no code for it."""
-    return error.code() in _TEMPORARY or (error.details() or "") in _SERVER_GAVE_UP
+    """Whether another attempt may be answered.
+
+    When etcd is first to see that time is over, it has no code for that; nor has gRPC when a
+    connection ends while a stream is written to.
+    """
+    return error.code() in _TEMPORARY or error.details() in _UNCODED
 
 
 def _is_leaderless(error: grpc.aio.AioRpcError) -> bool:
