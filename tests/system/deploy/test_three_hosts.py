@@ -98,6 +98,7 @@ def test_every_command_block_names_a_machine() -> None:
     """What these tests do not run is what installs packages or is for an etcd, and nothing else of the pages."""
     etcd = ["etcdctl snapshot save backup.db"]
     etcd += ["etcdctl snapshot restore backup.db --data-dir /var/lib/etcd/restored \\"]
+    etcd += ["etcd --name etcd-1 --data-dir /var/lib/etcd/triptych \\"]
     for page, allowed in ((PAGE, ["python3 -m venv /opt/triptych"]), (OPERATING, etcd)):
         blocks = re.findall(r"^```(.*)\n(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert [first for info, first in blocks if info == "sh"] == allowed
