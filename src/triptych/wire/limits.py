@@ -17,6 +17,9 @@ BATCH_BYTES = 2 << 20
 
 MAX_PARTS = 1 << 16
 MAX_SCOPES = 100_000
+MAX_REFUSALS = 16
+"""One for each table and what was tried with its rows, of which all controllers are told through the store."""
+
 MAX_REFUSED_SCOPES = 100
 """Of which a refusal names; of more it says nothing."""
 

@@ -11,6 +11,7 @@ from triptych.wire.generated import southbound_pb2 as pb
 from triptych.wire.limits import (
     MAX_LIST,
     MAX_NAME,
+    MAX_REFUSALS,
     MAX_REFUSED_SCOPES,
     MAX_SCOPES,
     MAX_TEXT,
@@ -86,7 +87,7 @@ def write_ack(ack: Ack) -> pb.Ack:
 
 def read_ack(message: pb.Ack) -> Ack:
     """The Ack of a message."""
-    check_count("refusals", message.refused, MAX_LIST)
+    check_count("refusals", message.refused, MAX_REFUSALS)
     return Ack(message.sequence, tuple(_read_refused(item) for item in message.refused))
 
 

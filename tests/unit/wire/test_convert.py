@@ -167,6 +167,10 @@ WORDS: dict[str, tuple[bytes, str]] = {
         pb.FromAgent(ack=pb.Ack(refused=[pb.Refusal(table=1, scopes=[pb.ScopeName()] * 101)])).SerializeToString(),
         "scopes of a refusal: 101",
     ),
+    "a refusal of each row": (
+        pb.FromAgent(ack=pb.Ack(refused=[pb.Refusal(table=1)] * 17)).SerializeToString(),
+        "refusals: 17 of them; 16 are allowed",
+    ),
     "ten thousand errors": (pb.FromAgent(report=pb.Report(errors=["x"] * 10_001)).SerializeToString(), "errors"),
     "a phase that is none": (
         pb.FromAgent(report=pb.Report(ports=[pb.PortState(name="a/b", phase=77)])).SerializeToString(),  # type: ignore[arg-type]
