@@ -126,7 +126,7 @@ async def test_the_leader_dies_under_writes(cluster: EtcdCluster) -> None:
             for first in (leader, follower)
         ]
         start = await made[0].revision()
-        kept, left = await made[0].grant(10), await made[0].grant(10)
+        kept, left = await made[0].grant(5), await made[0].grant(5)
         now = await done(made[0], Txn(puts=(Put(b"kept", b"", kept.id), Put(b"left", b"", left.id))))
         watches = [await stack.enter_async_context(aclosing(store.watch(b"", start))) for store in made]
         writers = [Writer(store, f"{place}{number}") for place, store in enumerate(made) for number in range(2)]
@@ -140,13 +140,13 @@ async def test_the_leader_dies_under_writes(cluster: EtcdCluster) -> None:
             await asyncio.gather(*(writer.wrote(ENOUGH) for writer in writers))
             for writer in writers:
                 writer.end()
+            async with aclosing(made[1].watch(b"left", now)) as watch:
+                async for batch in watch:
+                    if isinstance(batch, Events):
+                        break
+            # All by one revision: a commit of which nobody knows may still happen, even now.
+            listed = await list_all(made[0], b"")
             ended.set()
-        async with aclosing(made[1].watch(b"left", now)) as watch:
-            async for batch in watch:
-                if isinstance(batch, Events):
-                    break
-        # All by one revision: a commit of which nobody knows may still happen, even now.
-        listed = await list_all(made[0], b"")
         entries, final = {entry.key: entry for entry in listed.entries}, listed.revision
         seen = [[batch for batch in await take(watch, final) if batch.revision <= final] for watch in watches]
     assert entries.pop(b"kept") == Entry(b"kept", b"", now, now, 1, kept.id)
