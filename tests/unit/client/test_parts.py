@@ -213,6 +213,8 @@ ca = "/b.pem"
         # The other way round: nothing of a context goes to a server that it does not name.
         ({}, None, {"SERVER": "https://env", "CONTEXT": "a"}, Server("https://env")),
         ({"server": "https://flag"}, None, {"CONTEXT": "a"}, Server("https://flag")),
+        # Not even one that is not there is in the way then.
+        ({"server": "https://flag"}, None, {"CONTEXT": "gone"}, Server("https://flag")),
     ],
 )
 def test_a_context_counts_as_a_whole(

@@ -126,11 +126,13 @@ def places(flags: Given, context: str | None, environment: Mapping[str, str], pa
     """
     file = read_file(path)
     name = context or environment.get("TRIPTYCH_CONTEXT") or file.context
-    said = (str(path) if name is None else f"context {name}", file.said(name, path))
-    if context is not None:
-        return [("flags", flags), said]
-    before = [("flags", flags), ("environment", from_environment(environment))]
-    return before if name is not None and any(given.server for _, given in before) else [*before, said]
+    before = [("flags", flags)]
+    if context is None:
+        before.append(("environment", from_environment(environment)))
+        if name is not None and any(given.server for _, given in before):
+            # Not even one that is not there is in the way.
+            return before
+    return [*before, (str(path) if name is None else f"context {name}", file.said(name, path))]
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Given:
