@@ -39,7 +39,7 @@ test: install ## every test; needs root (real namespaces, kernel maps)
 	@$(PY) -m pytest $(ROOTLESS) -m "not root and not fuzz" $(SHARED) -q
 	@$(PY) -m pytest -m "root and not fuzz"
 
-test-fast: install ## the tests that need no root; under a minute
+test-fast: install ## the tests that need no root; two minutes on two cores
 	@$(PY) -m pytest $(ROOTLESS) -m "not root and not fuzz and not slow" $(SHARED) -q
 
 try-kernel: install ## the data plane on another kernel, emulated; root; KERNEL=linux-image-....deb
