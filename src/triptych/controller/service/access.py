@@ -83,7 +83,7 @@ def require_write(actor: Actor, keys: Iterable[Key]) -> None:
 def require(actor: Actor, role: Role) -> None:
     """ForbiddenError for a lower role."""
     if actor.role.rank < role.rank:
-        raise ForbiddenError(f"{actor.name} is a {actor.role.value}; this needs the role {role.value}")
+        raise ForbiddenError(f"{actor.name} has the role {actor.role.value}; this needs the role {role.value}")
 
 
 def require_fleet(actor: Actor, role: Role = Role.VIEWER) -> None:
