@@ -12,7 +12,7 @@ from triptych.controller.ports import Move, Reached, RefusedThere
 from triptych.controller.publish import Publisher
 from triptych.controller.publish.lingering import LINGER_SECONDS
 from triptych.controller.publish.progress import SETTLED_MOST
-from triptych.controller.publish.refusals import MANY, RefusedRows
+from triptych.controller.publish.refusals import MANY, MOST, RefusedRows
 from triptych.core.compile import Delete, Scope, ScopeKind
 from triptych.testing.clock import ManualClock
 from triptych.testing.pupils import Declaring, Pupil
@@ -176,3 +176,21 @@ def test_what_a_change_touched_is_remembered_in_a_bounded_way() -> None:
     for revision in range(3, SETTLED_MOST + 3):
         rows.change(revision, [segment(4)], {})
     assert (rows.among(1), rows.among(3)) == (refused_by("h1"), ())
+    wide = {"h2": frozenset(segment(number) for number in range(4, 4 + MANY))}
+    for revision in range(SETTLED_MOST + 3, SETTLED_MOST + 3 + MOST // MANY):
+        rows.change(revision, [], wide)
+    assert (rows.among(SETTLED_MOST + 2), rows.among(SETTLED_MOST + 3)) == (refused_by("h1"), ())
+
+
+def test_an_older_word_of_another_controller_is_not_believed(city: City) -> None:
+    """What a host refused before it came here and went is not what it refuses now."""
+    before = city.source.revision
+    revision = city.source.declare(port(1003, FLEET))
+    settle(city.pupils)
+    session = city.pupil("h1").session
+    assert session is not None
+    city.publisher.leave(session)
+    city.publisher.fleet.heard("h1", before, full(segment(3)))
+    assert city.reached(revision) == Reached()
+    city.publisher.fleet.heard("h1", revision, full(segment(3)))
+    assert city.reached(revision) == Reached((), refused_by("h1"))

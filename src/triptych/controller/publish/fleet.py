@@ -105,7 +105,8 @@ class Fleet:
     def heard(self, host: str, revision: int, refused: tuple[Refused, ...]) -> None:
         """A host that is connected to another controller has programmed a revision, as that one tells."""
         self.elsewhere.add(host)
-        if host not in self._here:
+        if host not in self._here and revision >= self.progress.revision_of(host):
+            # What it said here before it left may be later than what the other one tells.
             self.refused.said(host, refused)
         self.progress.programmed(host, revision)
 

@@ -124,7 +124,9 @@ class Publisher:
             self.fleet.moving.note(port, former, host, revision, started)
         self.work.hosts += len(concerned)
         self.fleet.progress.concern(revision, concerned, started)
-        self._wake([session for host in concerned if (session := self._sessions.get(host)) is not None])
+        # Those that the change is about come first; the others are to know where to send.
+        order = sorted(concerned, key=lambda host: host not in concern.ports)
+        self._wake([session for host in order if (session := self._sessions.get(host)) is not None])
         self.metrics.revision.set(revision)
 
     def _wake(self, sessions: Sequence[Session]) -> None:

@@ -18,12 +18,22 @@ from triptych.wire.messages import Refused
 MANY = 1000
 """Scopes of a change that are remembered one by one; one that touches more touches all."""
 
+MOST = 64 * MANY
+"""Scopes of all changes that are remembered; some ten MiB at most."""
+
 
 class _Touched(NamedTuple):
     """The scopes whose rows a change made or took (None: of too many to tell), and those that hosts came to need."""
 
     rows: frozenset[Scope] | None
     moved: Mapping[str, frozenset[Scope]]
+
+    @property
+    def size(self) -> int:
+        return len(self.rows or ()) + sum(map(len, self.moved.values()))
+
+
+_ALL = _Touched(None, {})
 
 
 class RefusedRows:
@@ -32,12 +42,17 @@ class RefusedRows:
     def __init__(self) -> None:
         self._of: dict[str, tuple[Refused, ...]] = {}
         self._touched: OrderedDict[int, _Touched] = OrderedDict()
+        self._size = 0
 
     def change(self, revision: int, scopes: Collection[Scope], moved: Mapping[str, frozenset[Scope]]) -> None:
         """A revision changed rows of these scopes; of some hosts it changed which scopes they need."""
-        self._touched[revision] = _Touched(frozenset(scopes) if len(scopes) <= MANY else None, moved)
-        if len(self._touched) > SETTLED_MOST:
-            self._touched.popitem(last=False)
+        touched = _Touched(frozenset(scopes), moved)
+        if touched.size > MANY:
+            touched = _ALL
+        self._touched[revision] = touched
+        self._size += touched.size
+        while len(self._touched) > SETTLED_MOST or self._size > MOST:
+            self._size -= self._touched.popitem(last=False)[1].size
 
     def said(self, host: str, refused: tuple[Refused, ...]) -> None:
         """With its last acknowledgement a host named these."""
