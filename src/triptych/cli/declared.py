@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import msgspec
 import typer
 
 from triptych.cli import completion, removal
 from triptych.cli.connect import SAID_NOTHING, WaitOption, Where, asking, controller
-from triptych.cli.kinds import in_order, key_of, kind_of, kind_words, typed
-from triptych.cli.output import Format, OutputOption, console, counted, plain, print_data, rich_table, say
+from triptych.cli.kinds import key_of, kind_of, kind_words
+from triptych.cli.output import Format, OutputOption, console, counted, plain, print_data, rich_table
 from triptych.cli.usage import UsageError
+from triptych.cli.written import Writes, show, tell
 from triptych.core.model import Key, Kind
 from triptych.core.model.shape import SHAPES
 from triptych.errors import DocumentError, TriptychError
@@ -21,7 +20,6 @@ from triptych.errors import DocumentError, TriptychError
 if TYPE_CHECKING:
     from triptych.cli.located import Files
     from triptych.client.rest import Call, Client
-    from triptych.client.rest.messages import RefusedRows, Written
 
 T = TypeVar("T")
 
@@ -93,17 +91,15 @@ def apply(
         if gone:
             removal.confirm(gone, yes=yes)
         # First what is wanted, in one transaction: when that is refused, nothing is gone.
-        written = _ask(client, api.apply(files.data, wait=None if gone else wait), files)
-        if gone:
-            try:
-                removed = removal.remove(client, gone, wait=wait)
-            except TriptychError:
-                tell(written, output)
-                raise
-            written = msgspec.structs.replace(
-                removed, revision=removed.revision or written.revision, objects=written.objects + removed.objects
-            )
-    tell(written, output)
+        writes = Writes(wait)
+        writes.take(_ask(client, api.apply(files.data, wait=writes.wait()), files))
+        applied = writes.outcome()
+        try:
+            removal.remove(client, gone, writes)
+        except TriptychError:
+            show(applied, output)
+            raise
+    tell(writes.outcome(), output)
 
 
 @asking
@@ -170,6 +166,7 @@ def delete(
     from triptych.cli.located import Files
     from triptych.client.rest import api
 
+    writes = Writes(wait)
     if file:
         if kind is not None:
             raise UsageError("give KIND and NAME, or -f FILE: what to delete is in one place")
@@ -177,17 +174,18 @@ def delete(
         if files.faults:
             raise DocumentError(files.faults)
         with controller(where) as client:
-            tell(removal.remove(client, removal.in_order_of_removal(files.declared), wait=wait), output)
+            removal.remove(client, removal.in_order_of_removal(files.declared), writes)
+        tell(writes.outcome(), output)
         return
     if kind is None or not names:
         raise UsageError("nothing to delete: give KIND and NAME, or -f FILE; see triptych delete --help")
     keys = [key_of(kind, name) for name in names]
     with controller(where) as client:
         if len(keys) == 1:
-            written = client.send(api.delete(keys[0], wait=wait))
+            writes.take(client.send(api.delete(keys[0], wait=writes.wait())))
         else:
-            written = removal.remove(client, keys, wait=wait)
-    tell(written, output)
+            removal.remove(client, keys, writes)
+    tell(writes.outcome(), output)
 
 
 def _ask(client: Client, call: Call[T], files: Files) -> T:
@@ -205,32 +203,3 @@ def _ask(client: Client, call: Call[T], files: Files) -> T:
     except DocumentError as error:
         raise files.located(error) from None
     raise DocumentError(files.faults)
-
-
-def tell(written: Written, output: Format) -> None:
-    """What a write did; exit code 1 when it was waited for, and is not live everywhere."""
-    if output is not Format.TABLE:
-        print_data(written, output)
-    else:
-        for item in in_order(written.objects):
-            fields = f" ({', '.join(item.fields)})" if item.fields else ""
-            kind = Kind(item.kind).singular
-            line = f"{item.action} {kind} {typed(item.kind, item.tenant, item.name)}{fields}"
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
-        if not written.objects:
-            console.print("nothing changed", highlight=False)
-        if written.laggards == []:
-            console.print(f"live: every host concerned has programmed revision {written.revision}", highlight=False)
-    if written.laggards:
-        for problem in not_live(written.laggards, written.refused):
-            say(f"triptych: revision {written.revision} is written, and {problem}")
-        raise typer.Exit(1)
-
-
-def not_live(missing: Iterable[str], refused: Collection[RefusedRows]) -> Iterator[str]:
-    """Why a change is not live on each host where it is not: those that are late together, then what others refuse."""
-    answered = {item.host for item in refused}
-    if late := [host for host in missing if host not in answered]:
-        yield f"not programmed yet on {', '.join(late)}"
-    for item in refused:
-        yield f"{item.host} does not take all of it: {counted(item.rows, 'row')} of {item.table}: {item.reason}"

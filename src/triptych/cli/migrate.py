@@ -9,9 +9,9 @@ import typer
 
 from triptych.cli import completion
 from triptych.cli.connect import SAID_NOTHING, Where, asking, controller
-from triptych.cli.declared import not_live, tell
 from triptych.cli.kinds import key_of
 from triptych.cli.output import Format, OutputOption, say
+from triptych.cli.written import Outcome, not_live, tell
 from triptych.core.model import Kind
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def migrate(
     with controller(where) as client:
         written = client.send(api.migrate(key_of(Kind.PORT, port), host))
         missing = _missing(client, port, host, wait) if host is not None and wait is not None else ""
-    tell(written, output)
+    tell(Outcome(written), output)
     if missing:
         say(f"triptych: {missing}")
         raise typer.Exit(1)

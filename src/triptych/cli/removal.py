@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
 import typer
 
 from triptych.cli.kinds import typed
 from triptych.cli.output import say
 from triptych.cli.usage import UsageError
+from triptych.cli.written import Writes, listed
 from triptych.core.model import Key, Kind
 from triptych.errors import InputError, NotFoundError, TriptychError
 
 if TYPE_CHECKING:
     from triptych.client.rest import Client
-    from triptych.client.rest.messages import ObjectChange, Plan, Written
+    from triptych.client.rest.messages import Plan
 
 _DEPENDENTS_FIRST = (Kind.ROUTE, Kind.L2_GATEWAY, Kind.PORT, Kind.SEGMENT, Kind.ROUTER, Kind.TENANT, Kind.HOST)
 
@@ -34,30 +34,23 @@ def in_order_of_removal(keys: Iterable[Key]) -> list[Key]:
     return sorted(keys, key=lambda key: (_DEPENDENTS_FIRST.index(key.kind), key.tenant, key.name))
 
 
-def remove(client: Client, keys: Collection[Key], *, wait: float | None = None) -> Written:
-    """Delete objects one by one, in this order; the last is waited for. What is not there is told, and no error.
+def remove(client: Client, keys: Iterable[Key], writes: Writes) -> None:
+    """Delete objects one by one, in this order, as more of these writes. What is not there is told, and no error.
 
     A refusal ends it, and says what is deleted already.
     """
     from triptych.client.rest import api
-    from triptych.client.rest.messages import Written
 
-    done: list[Any] = []
-    written = Written(0)
-    last = len(keys) - 1
-    for number, key in enumerate(keys):
+    before = len(writes.objects)
+    for key in keys:
         try:
-            written = client.send(api.delete(key, wait=wait if number == last else None))
+            writes.take(client.send(api.delete(key, wait=writes.wait())))
         except NotFoundError:
             say(f"triptych: {key}: is not declared")
         except TriptychError:
-            if done:
-                gone = ", ".join(f"{Kind(item.kind).singular} {_name(item)}" for item in done)
-                say(f"triptych: deleted before what follows was refused: {gone}")
+            if done := writes.objects[before:]:
+                say(f"triptych: deleted before what follows was refused: {listed(done)}")
             raise
-        else:
-            done += written.objects
-    return msgspec.structs.replace(written, objects=done)
 
 
 def confirm(keys: Collection[Key], *, yes: bool) -> None:
@@ -72,7 +65,3 @@ def confirm(keys: Collection[Key], *, yes: bool) -> None:
         raise UsageError(f"--prune would delete {len(keys)} objects, and nobody can be asked here; give --yes")
     if not typer.confirm(f"Delete these {len(keys)} objects?", err=True):
         raise typer.Exit(1)
-
-
-def _name(item: ObjectChange) -> str:
-    return typed(item.kind, item.tenant, item.name)

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.cli.controlled import Commands, RunningController, running_controller
 from triptych.cli import removal
 from triptych.cli.removal import surplus
-from triptych.client.rest.messages import Plan, Written
+from triptych.client.rest.messages import Plan
 from triptych.errors import InputError
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "two-tenants.yaml"
@@ -157,10 +157,10 @@ def test_a_refused_deletion_does_not_hide_what_was_written(triptych: Commands, m
     """Where somebody declares a reference between plan and deletion, what was applied is told, and then the refusal."""
     remove = removal.remove
 
-    def late(*args: Any, **options: Any) -> Written:
+    def late(*args: Any) -> None:
         claimed = "ports: [{tenant: acme, name: late, segment: old}]"
         assert triptych.process("apply", "-f", "-", stdin=claimed).returncode == 0
-        return remove(*args, **options)
+        remove(*args)
 
     monkeypatch.setattr(removal, "remove", late)
     segment = WIDER + "ports:\n  - {tenant: acme, name: a, segment: web, host: h1}\n"
