@@ -6,17 +6,20 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
 from tests.dataplane.driver.test_growth import BEGIN, TABLES, rooms, rows
-from tests.dataplane.driver.test_limits import location
+from tests.dataplane.driver.test_limits import flood, flood_entry, location
 from tests.dataplane.driver.test_survival import map_ids
 from tests.dataplane.driver.world import ANSWERED, PORTS, ROWS, World, wired
+from triptych.core.addresses import to_ip16
 from triptych.core.tables import TableSet
 from triptych.drivers.base import Applied, reconcile
 from triptych.drivers.ebpf import loading
+from triptych.drivers.ebpf import rows as table_rows
 from triptych.drivers.ebpf.attach import TcxAttacher
 from triptych.drivers.ebpf.libbpf import BpfObject
 from triptych.errors import DataPlaneError
@@ -146,6 +149,42 @@ def test_nothing_is_written_while_programs_differ(world: World, monkeypatch: pyt
     now[0] = 30
     assert reconcile(driver, wanted) == Applied(put=42)
     assert (driver.load(), world.ping()) == (wanted, ANSWERED)
+
+
+def torn(patched: pytest.MonkeyPatch) -> None:
+    """No interface gets a program, neither the new one nor the former."""
+
+    def attach(*_: object) -> None:
+        raise NO_MEMORY
+
+    patched.setattr(TcxAttacher, "attach", attach)
+
+
+def unreadable(patched: pytest.MonkeyPatch) -> None:
+    """How many rows there are cannot be found out."""
+
+    def keys_of(_: object) -> set[bytes]:
+        raise NO_MEMORY
+
+    patched.setattr(table_rows, "keys_of", keys_of)
+
+
+@pytest.mark.parametrize("fault", [torn, unreadable])
+def test_who_hears_a_broadcast_follows_what_went_in(
+    world: World, monkeypatch: pytest.MonkeyPatch, fault: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """FLOOD rows that are in the table when a growth stops with an error count at once, as they do after an open."""
+    driver = wired(world.driver(growth=BEGIN))
+    wanted = TableSet.of([*ROWS, flood(2), flood(3), *map(location, range(20))])
+    with monkeypatch.context() as patched:
+        fault(patched)
+        with pytest.raises(DataPlaneError, match="Cannot allocate memory"):
+            reconcile(driver, wanted)
+    held = flood_entry(world)
+    assert held is not None
+    assert held[1] == {to_ip16(ip_address(f"192.0.2.{number}")) for number in (2, 3)}
+    driver.open()
+    assert flood_entry(world) == held
 
 
 @pytest.mark.parametrize("after", [0, 1, 3, 4])

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from triptych.core.tables import Rows, Table
+from triptych.core.tables import Table
 from triptych.drivers.base import Refusal
 from triptych.drivers.ebpf.maps import Maps
 from triptych.errors import DataPlaneError
@@ -33,38 +33,49 @@ class MoreRoom(Protocol):
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a batch: how many rows are done, which keys are not, and why."""
+    """What became of a batch: how many rows are done, which keys are not, and why.
+
+    `untried` are the rows that it had not come to yet; after an error they tell what was done before.
+    """
 
     done: int = 0
     refused: set[bytes] = field(default_factory=set)
     refusals: list[Refusal] = field(default_factory=list)
+    untried: Mapping[bytes, bytes] = field(default_factory=dict)
+
+    def missed(self) -> set[bytes]:
+        """The keys of what is not done: refused, or not come to."""
+        return self.refused | self.untried.keys() if self.untried else self.refused
 
 
-def put(table: Table, maps: Maps, rows: Mapping[bytes, bytes], more: MoreRoom) -> Outcome:
-    """Write rows. When the map is full and gets no more room, those already in it are still brought up to date."""
-    outcome = Outcome()
+def put(table: Table, maps: Maps, rows: Mapping[bytes, bytes], more: MoreRoom, outcome: Outcome) -> None:
+    """Write rows. When the map is full and gets no more room, those already in it are still brought up to date.
+
+    `outcome` is new, and is told what becomes of them; it holds also when `more` raises part-way.
+    """
+    outcome.untried = rows
     reasons: Counter[str] = Counter()
     target = maps[table.name]
-    left = _write(target, rows, outcome, reasons, stop_when_full=True)
-    if left:
+    _write(target, outcome, reasons, stop_when_full=True)
+    if outcome.untried:
         more.make()
         if maps[table.name] is not target:
             target = maps[table.name]
-            left = _write(target, left, outcome, reasons, stop_when_full=True)
-    if left:
+            _write(target, outcome, reasons, stop_when_full=True)
+    if left := outcome.untried:
         held = keys_of(target)
         known = {key: value for key, value in left.items() if key in held}
         unknown = left.keys() - known.keys()
         outcome.refused |= unknown
         reasons[more.refusal(table.name)] += len(unknown)
-        _write(target, known, outcome, reasons, stop_when_full=False)
+        outcome.untried = known
+        _write(target, outcome, reasons, stop_when_full=False)
     outcome.refusals = [Refusal(table.name, "put", count, text) for text, count in reasons.items() if count]
-    return outcome
 
 
-def delete(table: Table, target: BpfMap, rows: Mapping[bytes, bytes]) -> Outcome:
-    """Remove rows; one that is not there is removed already."""
-    outcome = Outcome()
+def delete(table: Table, target: BpfMap, rows: Mapping[bytes, bytes], outcome: Outcome) -> None:
+    """Remove rows; one that is not there is removed already. `outcome` is as for `put`."""
+    outcome.untried = rows
     keys = b"".join(rows)
     _check(table.name, keys, len(rows), target.info.key_size)
     at = 0
@@ -79,17 +90,15 @@ def delete(table: Table, target: BpfMap, rows: Mapping[bytes, bytes]) -> Outcome
             failures[os.strerror(code)] += 1
             outcome.refused.add(_key(keys, at, target))
         at += 1
+    outcome.untried = {}
     outcome.refusals = [
         Refusal(table.name, "delete", count, f"table {table.name}: {text}") for text, count in failures.items()
     ]
-    return outcome
 
 
-def _write(
-    target: BpfMap, rows: Mapping[bytes, bytes], outcome: Outcome, reasons: Counter[str], *, stop_when_full: bool
-) -> Rows:
-    """Write rows; returns those left when the map turned out to be full."""
-    name = target.info.name
+def _write(target: BpfMap, outcome: Outcome, reasons: Counter[str], *, stop_when_full: bool) -> None:
+    """Write what was not tried yet; some of it stays untried when the map turned out to be full."""
+    name, rows = target.info.name, outcome.untried
     keys, values = b"".join(rows), b"".join(rows.values())
     _check(name, keys, len(rows), target.info.key_size)
     _check(name, values, len(rows), target.info.value_size)
@@ -101,13 +110,14 @@ def _write(
         if not code:
             continue
         if code in FULL and stop_when_full:
-            return dict(list(rows.items())[at:])
+            outcome.untried = dict(list(rows.items())[at:])
+            return
         failures += 1
         skipped = 1 if failures < _PATIENCE else len(rows) - at
         reasons[f"table {name}: {os.strerror(code)}"] += skipped
         outcome.refused.update(_key(keys, index, target) for index in range(at, at + skipped))
         at += skipped
-    return {}
+    outcome.untried = {}
 
 
 def keys_of(target: BpfMap) -> set[bytes]:

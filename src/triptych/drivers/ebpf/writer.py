@@ -88,7 +88,8 @@ class Writer:
     def _step(self, step: Step, more: rows.MoreRoom) -> Applied:
         if step.table is LOCATIONS:
             return self._locations(step, more)
-        outcome = self._write(step, step.rows, more)
+        outcome = rows.Outcome()
+        self._write(step, step.rows, more, outcome)
         return Applied(*_done(step.op, outcome), tuple(outcome.refusals))
 
     def _locations(self, step: Step, more: rows.MoreRoom) -> Applied:
@@ -100,16 +101,21 @@ class Writer:
             for text, part in self._replication.refusals(flooding).items():
                 refusals.append(Refusal(LOCATIONS.name, "put", len(part), text))
                 wanted = {key: value for key, value in wanted.items() if key not in part}
-        outcome = self._write(step, wanted, more)
-        left = outcome.refused
-        kept = {key: value for key, value in flooding.items() if key in wanted and key not in left}
-        self._replication.follow(kept, wanted.keys() - left if left else wanted)
+        outcome = rows.Outcome()
+        try:
+            self._write(step, wanted, more, outcome)
+        finally:
+            # After an error too: what went in before it is in the table, and no audit finds it missing there.
+            left = outcome.missed()
+            kept = {key: value for key, value in flooding.items() if key in wanted and key not in left}
+            self._replication.follow(kept, wanted.keys() - left if left else wanted)
         return Applied(*_done(step.op, outcome), (*refusals, *outcome.refusals))
 
-    def _write(self, step: Step, wanted: Mapping[bytes, bytes], more: rows.MoreRoom) -> rows.Outcome:
+    def _write(self, step: Step, wanted: Mapping[bytes, bytes], more: rows.MoreRoom, outcome: rows.Outcome) -> None:
         if step.op is Op.PUT:
-            return rows.put(step.table, self._maps, wanted, more)
-        return rows.delete(step.table, self._maps[step.table.name], wanted)
+            rows.put(step.table, self._maps, wanted, more, outcome)
+        else:
+            rows.delete(step.table, self._maps[step.table.name], wanted, outcome)
 
 
 class _MoreRoom:
