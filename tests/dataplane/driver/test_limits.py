@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.dataplane.driver.world import ANSWERED, MACS, PORTS, ROWS, VNI, VTEP, World, wired
-from triptych.core.addresses import Mac
+from triptych.core.addresses import Mac, to_ip16
 from triptych.core.local import LocalPort
 from triptych.core.sizes import Sizes
 from triptych.core.tables import (
@@ -106,6 +106,16 @@ def test_vteps_without_room_are_refused_by_name(world: World) -> None:
     with pytest.raises(TableFullError, match=r"raise sizes\.vteps"):
         driver.set_vteps([ip_address(f"192.0.2.{n}") for n in range(1, 9)])
     assert world.ping() == ANSWERED
+
+
+def test_a_fleet_that_is_renumbered_needs_no_room_for_both(world: World) -> None:
+    """As many hosts as there is room for get other addresses: only those are heard from then on."""
+    driver = wired(world.driver(sizes=SMALL))
+    for first in ("198.51.100.1", "203.0.113.1"):
+        vteps = [ip_address(first) + number for number in range(4)]
+        driver.set_vteps(vteps)
+        with PinnedPlane(world.pin_dir) as plane:
+            assert dict(plane.maps["vteps"].items()) == {to_ip16(vtep): b"\1" for vtep in vteps}
 
 
 def test_a_changed_size_keeps_rows_ports_and_traffic(world: World) -> None:

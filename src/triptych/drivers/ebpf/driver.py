@@ -130,13 +130,14 @@ class EbpfDriver:
         with named(what):
             room.settle()
             held = rows.keys_of(maps["vteps"])
-            room.make({"vteps": len(wanted | held)})
+            # First: a fleet that is renumbered may have no room for both.
+            for key in held - wanted:
+                maps["vteps"].delete(key)
+            room.make({"vteps": len(wanted)})
         target = maps["vteps"]
         with named(what, room.refusal("vteps")):
             for key in sorted(wanted - held):
                 target.update(key, _YES)
-            for key in held - wanted:
-                target.delete(key)
 
     def attach(self, port: LocalPort) -> None:
         """See Driver."""
