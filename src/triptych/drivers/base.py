@@ -113,6 +113,7 @@ class Driver(Protocol):
         """Keep these interfaces ready to become ports, and no others: what they send before is dropped.
 
         One that is a port keeps what makes it one when it is detached; one that cannot be a port is passed over.
+        To be called again when a name is another interface's.
         """
         ...
 

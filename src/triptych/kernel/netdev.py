@@ -7,7 +7,10 @@ the kernel come out as OSError with its errno.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Mapping
+import fcntl
+import socket
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -25,6 +28,11 @@ _INGRESS = 0xFFFFFFF2
 """TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)."""
 _EGRESS = 0xFFFFFFF3
 _IFF_UP = 1
+_SIOCGIFINDEX = 0x8933  # include/uapi/linux/sockios.h
+_NAME_SIZE = 16
+"""IFNAMSIZ: what a name and the zero after it may take."""
+_IFREQ = struct.Struct("16si20x")
+"""struct ifreq where it carries an index."""
 _ARPHRD_ETHER = 1
 _GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.EINVAL})
 
@@ -98,6 +106,16 @@ class Netdev:
                 if error.code == errno.ENODEV:
                     return None
                 raise
+
+        return self.run(ask)
+
+    def indices(self, names: Iterable[str]) -> dict[str, int]:
+        """The indices of those interfaces that there are, by name; as cheap for many as for one."""
+
+        def ask() -> dict[str, int]:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+                asked = ((name, _index(any_socket, name)) for name in names)
+                return {name: index for name, index in asked if index is not None}
 
         return self.run(ask)
 
@@ -232,6 +250,20 @@ class Netdev:
                     self._ip.tc("del", "clsact", index)
 
         self.run(remove)
+
+
+def _index(any_socket: socket.socket, name: str) -> int | None:
+    """The index of the interface of that name (netdevice(7)), or None."""
+    text = name.encode()
+    if len(text) >= _NAME_SIZE:
+        return None
+    try:
+        answer = fcntl.ioctl(any_socket, _SIOCGIFINDEX, _IFREQ.pack(text, 0))
+    except OSError as error:
+        if error.errno == errno.ENODEV:
+            return None
+        raise
+    return int(_IFREQ.unpack(answer)[1])
 
 
 @contextmanager

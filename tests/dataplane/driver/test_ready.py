@@ -81,7 +81,7 @@ def test_what_the_host_needs_is_never_held(world: World) -> None:
     """The underlay, the VXLAN device and what does not exist are passed over: their programs stay what they were."""
     driver = wired(world.driver())
     before = {path.name for path in (world.pin_dir / "links").iterdir()}
-    driver.hold(["underlay", "tri-vxlan", "lo", "nobody"])
+    driver.hold(["underlay", "tri-vxlan", "lo", "nobody", "n" * 16])
     assert {path.name for path in (world.pin_dir / "links").iterdir()} == before
     assert world.ping() == ANSWERED
 
@@ -98,3 +98,21 @@ def test_the_next_life_lets_go(world: World, attach: str) -> None:
     assert not is_programmed(world, attach, "port-a")
     second.hold(["port-a"])
     assert is_programmed(world, attach, "port-a")
+
+
+@BOTH
+def test_an_interface_that_is_made_again_is_held_anew(world: World, attach: str) -> None:
+    """Another interface that got the name of a held one has the program too; of the former nothing is left."""
+    driver = world.driver(attach=attach)
+    driver.open()
+    driver.hold(["port-a", "port-b"])
+    world.send_frame("a", broadcast("a"))
+    former = index(world, "port-a")
+    world.make_again("a")
+    driver.hold(["port-a", "port-b"])
+    assert index(world, "port-a") != former
+    assert [is_programmed(world, attach, name) for name in ("port-a", "port-b")] == [True, True]
+    assert not (world.pin_dir / "links" / str(former)).exists()
+    assert dropped(driver, f"#{former}") == []
+    driver.hold([])
+    assert [is_programmed(world, attach, name) for name in ("port-a", "port-b")] == [False, False]

@@ -178,17 +178,30 @@ class World:
 
         self.run(self.vms[name], send)
 
+    def make_again(self, name: str) -> None:
+        """Put another interface in the place of the one that a VM is behind; the VM does not use it."""
+
+        def replace() -> None:
+            with IPRoute() as ip:
+                ip.link("del", index=ip.link_lookup(ifname=f"port-{name}")[0])
+                self._plug(ip, name)
+
+        self.run(self.host, replace)
+
+    def _plug(self, ip: IPRoute, name: str) -> None:
+        peer = {"ifname": "eth0", "net_ns_fd": self.vms[name], "address": str(MACS[name])}
+        ip.link("add", ifname=f"port-{name}", kind="veth", peer=peer)
+        # Or the host would announce itself to the VM, whenever it likes.
+        Path(f"/proc/sys/net/ipv6/conf/port-{name}/disable_ipv6").write_text("1")
+
     def _wire(self) -> None:
         def host() -> None:
             with IPRoute() as ip:
                 ip.link("add", ifname="underlay", kind="veth", peer={"ifname": "spine"})
                 underlay = ip.link_lookup(ifname="underlay")[0]
                 ip.addr("add", index=underlay, address=str(VTEP), prefixlen=24)
-                for name, space in self.vms.items():
-                    peer = {"ifname": "eth0", "net_ns_fd": space, "address": str(MACS[name])}
-                    ip.link("add", ifname=f"port-{name}", kind="veth", peer=peer)
-                    # Or the host would announce itself to the VM, whenever it likes.
-                    Path(f"/proc/sys/net/ipv6/conf/port-{name}/disable_ipv6").write_text("1")
+                for name in self.vms:
+                    self._plug(ip, name)
                 for link in ("underlay", "spine", "port-a", "port-b"):
                     ip.link("set", index=ip.link_lookup(ifname=link)[0], state="up")
 

@@ -15,6 +15,7 @@ from tests.unit.agent.world import (
     until,
     without,
 )
+from triptych.agent.contract import Grant
 from triptych.errors import InputError
 
 LATE = (
@@ -203,19 +204,47 @@ def test_an_interface_is_kept_ready_while_its_port_is_not_there(world: HostWorld
     async def story() -> None:
         async with world.agent():
             await attach_both(world)
-            assert world.kernel.holding == frozenset()
+            assert world.kernel.holding == {}
             await world.controller.programmed(world.controller.declare(without(SMALL, "web-1")))
-            assert (attached(world), world.kernel.holding) == ({"acme/web-2": 12}, frozenset({"tap1"}))
+            assert (attached(world), world.kernel.holding) == ({"acme/web-2": 12}, {"tap1": 11})
             assert world.kernel.kept == ["tap1"]
             await world.controller.programmed(world.controller.declare(SMALL))
-            assert (attached(world), world.kernel.holding) == (ATTACHED, frozenset())
+            assert (attached(world), world.kernel.holding) == (ATTACHED, {})
             await world.controller.programmed(world.controller.declare(without(SMALL, "web-2")))
-            assert world.kernel.holding == frozenset({"tap2"})
+            assert world.kernel.holding == {"tap2": 12}
             await world.ask(lambda agent: agent.detach("acme/web-2"))
-            assert world.kernel.holding == frozenset()
+            assert world.kernel.holding == {}
             # A port that is no longer wanted gives its interface back whole.
             await world.ask(lambda agent: agent.detach("acme/web-1"))
             assert world.kernel.kept == ["tap1", "tap2"]
+
+    run(story())
+
+
+def test_an_interface_that_is_made_again_waits_as_the_one_before(
+    world: HostWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interface of a port that waits is another one after the controller was asked: that very one is kept ready."""
+    granted = world.controller.attach
+
+    async def meanwhile(name: str) -> Grant:
+        world.kernel.links["tap1"] = 51
+        return await granted(name)
+
+    async def story() -> None:
+        async with world.agent():
+            await attach_both(world)
+            await world.controller.programmed(world.controller.declare(without(SMALL, "web-1")))
+            assert world.kernel.holding == {"tap1": 11}
+            world.controller.hold_back()
+            world.controller.declare(SMALL)
+            monkeypatch.setattr(world.controller, "attach", meanwhile)
+            with pytest.raises(InputError, match=LATE):
+                await world.ask(lambda agent: agent.attach("acme/web-1", "tap1", wait=0.1))
+            assert (attached(world), world.kernel.holding) == ({"acme/web-2": 12}, {"tap1": 51})
+            world.controller.release()
+            await world.controller.programmed(world.controller.revision)
+            assert (attached(world), world.kernel.holding) == ({"acme/web-1": 51, "acme/web-2": 12}, {})
 
     run(story())
 

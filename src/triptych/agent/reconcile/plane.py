@@ -71,7 +71,7 @@ class Plane:
         self._attachments: dict[str, Attachment] = {}
         self._actual: dict[str, Attached] = {}
         self._status: tuple[PortStatus, ...] = ()
-        self._waiting: frozenset[str] = frozenset()
+        self._waiting: dict[str, int] = {}
         self._errors: dict[str, str] = {}
         self.disk = DiskState(marks)
 
@@ -163,11 +163,13 @@ class Plane:
 
         What fails is in its status, and tried again next time.
         """
-        decided = plan(self._knowledge())
+        known = self._knowledge()
+        decided = plan(known)
         for name in decided.forget:
             del self._attachments[name]
             self.disk.change(host=True)
-        waiting = frozenset(port.interface for port in decided.status if port.phase is Phase.WAITING)
+        names = (port.interface for port in decided.status if port.phase is Phase.WAITING)
+        waiting = {name: known.links[name] for name in names}
         # Before: a port that goes back to waiting keeps its program. After: one that no longer waits has it as a port.
         self._hold(self._waiting | waiting)
         failed = self._carry_out(decided)
@@ -272,7 +274,8 @@ class Plane:
             todo = left
         return failed
 
-    def _hold(self, interfaces: frozenset[str]) -> None:
+    def _hold(self, interfaces: dict[str, int]) -> None:
+        """Keep interfaces ready, given with their indices: one that was made again under its name is another."""
         if interfaces != self._waiting:
             with self._noted("waiting interfaces"):
                 self._driver.hold(interfaces)
@@ -293,7 +296,7 @@ class Plane:
         with self._noted("configuration"):
             driver = self._make(wanted)
             self._driver.close()
-            self._waiting = frozenset()
+            self._waiting = {}
             try:
                 driver.open()
             except TriptychError:

@@ -162,13 +162,14 @@ class LocalPorts:
 
     def hold(self, interfaces: Collection[str]) -> None:
         """Run the program, which drops all, on these though they are nobody's port; and on no others that are not."""
-        ports = self.interfaces()
-        for name in self._ready.keys() - set(interfaces):
+        ports, now = self.interfaces(), self._netdev.indices(interfaces)
+        # Also where the name is another interface's by now, which is held anew.
+        for name in [name for name, ifindex in self._ready.items() if now.get(name) != ifindex]:
             if (ifindex := self._ready[name]) not in ports:
                 self._attacher.detach(ifindex)
                 self._forget(ifindex)
             del self._ready[name]
-        for name in set(interfaces) - self._ready.keys():
+        for name in now.keys() - self._ready.keys():
             link = self._netdev.link(name)
             if link is None or self._own_use(link):
                 continue

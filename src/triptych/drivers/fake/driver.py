@@ -100,7 +100,8 @@ class FakeDriver:
     def hold(self, interfaces: Collection[str]) -> None:
         """See Driver."""
         self._enter("hold")
-        self.kernel.holding = frozenset(interfaces)
+        links = self.kernel.links
+        self.kernel.holding = {name: links[name] for name in interfaces if name in links}
 
     def ports(self) -> Sequence[LocalPort]:
         """See Driver."""

@@ -26,7 +26,8 @@ class FakeKernel:
         self.ports: dict[str, tuple[LocalPort, int]] = {}
         self.vteps: frozenset[IP] = frozenset()
         self.links = dict(links or {})
-        self.holding: frozenset[str] = frozenset()
+        self.holding: dict[str, int] = {}
+        """The interfaces that are held, by name: the index that each had when it was asked for."""
         self.kept: list[str] = []
         """Interfaces that were held when their port was detached, ever."""
         self.drops: list[DropCount] = []
