@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import socket
+import time
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -93,6 +94,8 @@ class World:
 
     def ping(self, count: int = 3, every: float = 0.01) -> Answers:
         """What came of so many echo requests from a to b."""
+        for name in self.vms:
+            self._wait_for_carrier(name)
         return Echoes(self.run(self.vms["a"], raw_icmp), str(IPS["b"]), every=every, count=count).all()
 
     def tcp(self) -> tuple[socket.socket, socket.socket]:
@@ -178,6 +181,14 @@ class World:
 
         self.run(self.vms[name], send)
 
+    def _wait_for_carrier(self, name: str) -> None:
+        """Wait until a VM can send, if its port is up: the kernel tells the other end of a veth a little later."""
+        port = self.netdev(self.host).link(f"port-{name}")
+        deadline = time.monotonic() + 30
+        while port is not None and port.up and time.monotonic() < deadline:
+            if self.run(self.vms[name], _state_of_eth0) == "UP":
+                return
+
     def make_again(self, name: str) -> None:
         """Put another interface in the place of the one that a VM is behind; the VM does not use it."""
 
@@ -218,6 +229,11 @@ class World:
         self.run(self.host, host)
         for name, space in self.vms.items():
             self.run(space, lambda name=name: machine(name))  # type: ignore[misc]
+
+
+def _state_of_eth0() -> str:
+    with IPRoute() as ip:
+        return str(ip.link("get", ifname="eth0")[0].get("operstate"))
 
 
 def wired(driver: EbpfDriver) -> EbpfDriver:
