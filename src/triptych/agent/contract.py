@@ -133,11 +133,14 @@ class Batch(Protocol):
 
 
 class Programmed(msgspec.Struct, frozen=True):
-    """A batch is in the data plane, but for what was refused. `scopes` are, by table, whose rows these may be."""
+    """A batch is in the data plane, but for what was refused. `scopes` are, by table, whose rows these may be;
+    `room` is how many rows there is room for.
+    """
 
     revision: int
     refused: tuple[Refusal, ...] = ()
     scopes: Mapping[str, frozenset[Scope]] = {}
+    room: Mapping[str, int] = {}
 
 
 class Programmer(Protocol):

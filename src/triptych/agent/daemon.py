@@ -138,7 +138,7 @@ class Agent:
     async def program(self, batch: Batch) -> Programmed:
         """See contract.Programmer."""
         programmed = await self._reconciler.program(batch)
-        await self._tell_growth()
+        self._tell_growth(programmed.room)
         if batch.complete:
             self._heard.set()
         return programmed
@@ -194,7 +194,7 @@ class Agent:
         while True:
             await self._clock.sleep_until(self._clock.now() + self._config.audit_seconds)
             await self._reconciler.audit()
-            await self._tell_growth()
+            self._tell_growth(await self._reconciler.room())
             if self._southbound.connected:
                 self._heard.set()
 
@@ -216,8 +216,8 @@ class Agent:
         for refusal in audit.refused:
             self._log.error("rows refused", table=refusal.table, rows=refusal.rows, message=refusal.message)
 
-    async def _tell_growth(self) -> None:
-        before, self._room = self._room, await self._reconciler.room()
+    def _tell_growth(self, room: Mapping[str, int]) -> None:
+        before, self._room = self._room, room
         for table, rows in self._room.items():
             if rows != before.get(table):
                 self._log.info("table grown", table=table, room=rows, before=before.get(table))

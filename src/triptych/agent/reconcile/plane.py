@@ -128,7 +128,7 @@ class Plane:
 
     def programmed(self) -> Programmed:
         """How far the data plane has come, and what it does not take now."""
-        return Programmed(self._revision, self._rows.refused, self._rows.refused_scopes)
+        return Programmed(self._revision, self._rows.refused, self._rows.refused_scopes, self.room())
 
     def attach(self, name: str, interface: str, *, claimed: bool) -> None:
         """Want an interface to be a port, from now on and after every restart."""
