@@ -19,6 +19,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 Headers = list[tuple[bytes, bytes]]
 
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""The methods that change nothing."""
+
 
 def refusal(name: str, status: HTTPStatus, detail: str) -> Problem:
     """A problem that no exception of a handler is."""

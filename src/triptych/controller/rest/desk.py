@@ -17,6 +17,7 @@ from litestar.params import SkipValidation
 
 from triptych.controller.limits import RateLimit, TooManyRequestsError
 from triptych.controller.metrics import Metrics
+from triptych.controller.rest.asgi import READS
 from triptych.controller.service.access import Role, require
 from triptych.controller.service.reading import Reading
 from triptych.controller.service.revocations import RevocationBook
@@ -25,7 +26,6 @@ from triptych.controller.service.tokens import TokenBook
 from triptych.errors import UnauthenticatedError
 
 _SCHEME = "bearer "
-_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 WRITTEN, SHOWN = 10, 100
 """Objects in a document, and objects or rows in an answer, that are as much work as a request is."""
@@ -111,7 +111,7 @@ async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], _handler:
 async def check_role(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     """A guard: lets nobody through who may only read and sends something to be written, of which nothing is read."""
     scope: Any = connection.scope
-    if scope["method"] not in _READS:
+    if scope["method"] not in READS:
         caller: Caller = connection.state.caller
         require(caller.actor, Role.OPERATOR)
 

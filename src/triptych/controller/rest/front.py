@@ -11,13 +11,12 @@ from http import HTTPStatus
 import structlog
 
 from triptych.controller.metrics import Metrics
-from triptych.controller.rest.asgi import App, Message, Receive, Scope, Send, refusal, refuse
+from triptych.controller.rest.asgi import READS, App, Message, Receive, Scope, Send, refusal, refuse
 
 _log = structlog.get_logger(__name__)
 _HEADER = b"x-request-id"
 _GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH"})
-_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _STOPPING = refusal(
     "stopping", HTTPStatus.SERVICE_UNAVAILABLE, "the controller stops; ask again, or ask another controller"
 )
@@ -64,7 +63,7 @@ class Front:
         except asyncio.CancelledError:
             # The server's time of grace is over, and nothing is left to do in this task.
             if not status:
-                await refuse(_STOPPING if scope["method"] in _READS else _UNKNOWN, scope, answering)
+                await refuse(_STOPPING if scope["method"] in READS else _UNKNOWN, scope, answering)
         finally:
             log = _log.debug if scope["path"] in _QUIET else _log.info
             log(
