@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 
 from triptych.controller.mirror import Mirror
@@ -10,7 +10,7 @@ from triptych.core.compile.declared import Declared
 from triptych.core.model import Key, Kind
 from triptych.errors import ReferencedError
 
-NAMED = 5
+_NAMED = 5
 """How many are named; the others are counted."""
 
 
@@ -51,6 +51,11 @@ def refuse_if_referenced(mirror: Mirror, key: Key) -> None:
     others = dict.fromkeys(referrers(mirror.declared, key))
     if key.kind is Kind.HOST:
         others |= dict.fromkeys(Key(Kind.PORT, *name) for name in mirror.owners.migrating.get(key.name, ()))
+    refuse(key, others)
+
+
+def refuse(key: Key, others: Collection[Key]) -> None:
+    """Raise ReferencedError with the names of some of these that refer to `key`, if there is any."""
     if others:
-        named = [str(other) for other in islice(others, NAMED)]
+        named = [str(other) for other in islice(others, _NAMED)]
         raise ReferencedError(str(key), named, len(others) - len(named))

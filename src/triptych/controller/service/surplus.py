@@ -8,15 +8,13 @@ surplus: others are declared elsewhere, and everything hangs on them.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from itertools import islice
 
 from triptych.controller.mirror import Mirror
 from triptych.controller.service.change import ChangeSet, Step
-from triptych.controller.service.references import NAMED, referrers
+from triptych.controller.service.references import referrers, refuse
 from triptych.controller.service.tried import tried
 from triptych.core.compile.declared import Declared
 from triptych.core.model import Key, Kind
-from triptych.errors import ReferencedError
 
 _DEPENDENTS_FIRST = (Kind.ROUTE, Kind.L2_GATEWAY, Kind.PORT, Kind.SEGMENT, Kind.ROUTER)
 
@@ -45,7 +43,4 @@ def pruning(mirror: Mirror, change: ChangeSet, gone: Sequence[Key], *, beside: b
 def _refuse_referenced(declared: Declared, gone: Sequence[Key]) -> None:
     going = frozenset(gone)
     for key in gone:
-        others = [other for other in dict.fromkeys(referrers(declared, key)) if other not in going]
-        if others:
-            named = [str(other) for other in islice(others, NAMED)]
-            raise ReferencedError(str(key), named, len(others) - len(named))
+        refuse(key, [other for other in dict.fromkeys(referrers(declared, key)) if other not in going])
